@@ -1,0 +1,67 @@
+"""What can go wrong, as one small hierarchy.
+
+Everything below `cli` raises these; `cli` alone turns them into a sentence and an exit code.
+A message says what went wrong, where, and what to do, and never holds a secret or a mail's text.
+"""
+
+from typing import ClassVar
+
+
+class TriageError(Exception):
+    """Something could not be done; the rest may have been."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(TriageError):
+    """The command line asks for something that does not exist or cannot be read."""
+
+    exit_code = 2
+
+
+class ConfigError(TriageError):
+    """The configuration is wrong; `problems` holds one line for each mistake."""
+
+    exit_code = 2
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class CredentialError(TriageError):
+    """No secret was found, or the server refused it."""
+
+    exit_code = 3
+
+
+class SignInRefusedError(CredentialError):
+    """The server answered that user name and secret do not match (RFC 5530, AUTHENTICATIONFAILED)."""
+
+
+class MailboxError(TriageError):
+    """The server cannot be reached, or the connection broke: trying again may help."""
+
+    exit_code = 4
+
+
+class RefusedError(TriageError):
+    """The server understood a command and said no (NO or BAD); the connection still stands."""
+
+
+class StoreError(TriageError):
+    """The state folder cannot be read or written."""
+
+
+class ModelError(TriageError):
+    """The model file is missing, damaged or not ours."""
+
+
+class JudgeError(TriageError):
+    """The worker process that reads mail could not be started."""
+
+
+class BusyError(TriageError):
+    """Another triage holds this state folder."""
+
+    exit_code = 5
