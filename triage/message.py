@@ -1,0 +1,212 @@
+"""Bytes of one mail to a frozen `Message`; the only importer of mail-parser.
+
+Damage (bad charsets, missing boundaries, broken dates) becomes `defects`; only what is no mail at all
+raises `UnreadableError`.
+"""
+
+import email
+import email.message
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+import mailparser  # noqa: TID251 - the one place
+
+from triage.errors import TriageError
+from triage.text import Parts, clean, html_to_text, one_line, split_parts
+
+# mail-parser and email warn about every oddity of a mail, and would quote it.
+logging.getLogger("mailparser").setLevel(logging.CRITICAL)
+
+# A mail is understood from its first words; more text than this is an attack or a mistake.
+TEXT_LIMIT = 256 * 1024
+
+_KEPT_HEADERS = (
+    "authentication-results",
+    "auto-submitted",
+    "list-id",
+    "list-unsubscribe",
+    "precedence",
+    "return-path",
+    "sender",
+    "x-triage",
+)
+_SINGLE_HEADERS = ("from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "subject", "date")
+
+
+class UnreadableError(TriageError):
+    """These bytes are no mail, or a mail damaged beyond reading; they are left where they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A display name (may be empty) and an address in lower case."""
+
+    name: str
+    address: str
+
+    @property
+    def domain(self) -> str:
+        """What follows the last @."""
+        return self.address.rpartition("@")[2]
+
+
+NOBODY = Person("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One mail, read. Text fields hold no control characters but newlines in `parts`."""
+
+    message_id: str
+    subject: str
+    date: datetime | None
+    sender: Person
+    reply_to: tuple[Person, ...]
+    recipients: tuple[Person, ...]
+    in_reply_to: str
+    references: tuple[str, ...]
+    headers: Mapping[str, tuple[str, ...]]
+    parts: Parts
+    attachments: tuple[str, ...]
+    defects: tuple[str, ...]
+
+    def header(self, name: str) -> str:
+        """First value of one of the kept header fields, empty where there is none."""
+        return next(iter(self.headers.get(name, ())), "")
+
+    @property
+    def is_ours(self) -> bool:
+        """A note or digest that triage itself put into the mailbox."""
+        return bool(self.header("x-triage"))
+
+
+def parse_message(raw: bytes, received: datetime | None = None) -> Message:
+    """Read one mail.
+
+    `received` (aware) stands in for a Date field that is missing or broken.
+    Raises `UnreadableError`.
+    """
+    try:
+        tree = email.message_from_bytes(raw)
+        if not any(name in tree for name in ("From", "Subject", "Date", "Message-ID", "To")):
+            raise UnreadableError("this is no e-mail: it has no header fields")
+        damage = {type(defect).__name__ for part in tree.walk() for defect in part.defects}
+        attachments = tuple(_prune(tree))
+        return _from_parser(mailparser.MailParser(tree), attachments, damage, received)
+    except UnreadableError:
+        raise
+    except (Exception, RecursionError) as error:
+        # Parsers raise outside their own hierarchies on hostile input; the class says enough for a report.
+        raise UnreadableError(f"this mail is damaged beyond reading ({type(error).__name__})") from None
+
+
+def _prune(tree: email.message.Message) -> Iterator[str]:
+    """Empty everything that is not the sender's text; yield the attachments' names."""
+    for part in list(tree.walk()):
+        kind = part.get_content_maintype()
+        if kind == "message" and part is not tree:
+            part.set_payload("")
+            part.set_type("text/x-attached-message")
+            part["Content-Disposition"] = "attachment"
+            yield "message.eml"
+        elif part.is_multipart():
+            continue
+        elif kind == "multipart":
+            # The boundary is not to be found: what is there is read as it stands.
+            del part["Content-Type"]
+            part["Content-Type"] = "text/plain"
+            part.defects.clear()
+            _mend_charset(part)
+        elif kind != "text" or part.get_content_disposition() == "attachment" or part.get_filename():
+            yield one_line(str(part.get_filename() or part.get_content_type()), 100)
+            part.set_payload("")
+        else:
+            _mend_charset(part)
+
+
+def _mend_charset(part: email.message.Message) -> None:
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes):
+        return
+    if len(payload) > TEXT_LIMIT:
+        payload = payload[:TEXT_LIMIT]
+        del part["Content-Transfer-Encoding"]
+        part.set_payload(payload.decode("ascii", "surrogateescape"))
+    if not _decodes(payload, part.get_content_charset() or "utf-8") and not _decodes(payload, "utf-8"):
+        part.set_param("charset", "windows-1252")
+
+
+def _decodes(payload: bytes, charset: str) -> bool:
+    try:
+        payload.decode(charset)
+    except (LookupError, UnicodeError, ValueError):
+        return False
+    return True
+
+
+def _from_parser(
+    mail: mailparser.MailParser, attachments: tuple[str, ...], damage: set[str], received: datetime | None
+) -> Message:
+    tree = mail.message
+    senders = _people(mail.from_)
+    doubled = [name for name in _SINGLE_HEADERS if len(tree.get_all(name, [])) > 1]
+    damage = damage | {str(kind) for kind in mail.defects_categories}
+    return Message(
+        message_id=one_line(_first(mail.message_id), 998),
+        subject=one_line(_first(mail.subject), 500),
+        date=_date(mail) or received,
+        sender=senders[0] if senders else NOBODY,
+        reply_to=_people(mail.reply_to),
+        recipients=_people(mail.to) + _people(mail.cc),
+        in_reply_to=next(iter(_message_ids(mail.in_reply_to)), ""),
+        references=tuple(_message_ids(mail.references)),
+        headers={
+            name: tuple(one_line(str(value), 2000) for value in tree.get_all(name, []))
+            for name in _KEPT_HEADERS
+            if name in tree
+        },
+        parts=split_parts(_body(mail.text_plain, mail.text_html)),
+        attachments=attachments,
+        defects=(*(f"more than one {name} field" for name in doubled), *sorted(damage)),
+    )
+
+
+def _date(mail: mailparser.MailParser) -> datetime | None:
+    if mail.date is None:
+        return None
+    at: datetime = mail.date if mail.date.tzinfo else mail.date.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(timezone(timedelta(hours=float(mail.timezone or 0))))
+    except (ValueError, OverflowError):
+        return at
+
+
+def _first(value: object) -> str:
+    # mail-parser gives a list where a field stands more than once.
+    return str(value[0] if isinstance(value, list) and value else value or "")
+
+
+def _people(pairs: object) -> tuple[Person, ...]:
+    if not isinstance(pairs, list):
+        return ()
+    return tuple(
+        Person(name=one_line(str(name), 200), address=one_line(str(address), 320).lower())
+        for name, address in pairs
+        if address
+    )
+
+
+def _message_ids(value: object) -> list[str]:
+    return re.findall(r"<[^<>\s]{1,990}>", str(value or ""))[:100]
+
+
+def _body(plain_parts: list[str], html_parts: list[str]) -> str:
+    """The plain part, unless it is a stub beside a full HTML part."""
+    plain = clean("\n\n".join(plain_parts)[:TEXT_LIMIT])
+    if not html_parts:
+        return plain
+    html = html_to_text("\n".join(html_parts)[:TEXT_LIMIT])
+    return html if len(plain.split()) * 3 < len(html.split()) else plain

@@ -1,0 +1,292 @@
+"""Pure: HTML and raw mail text to the words that this sender wrote now.
+
+`split_parts` takes a body apart into own words, signature, quoted earlier mail and boilerplate;
+only the own words are judged. A parent's angry question quoted beneath a teacher's short answer
+must not colour the answer.
+"""
+
+import re
+from dataclasses import dataclass
+
+from selectolax.lexbor import LexborHTMLParser
+
+_HIDDEN = (
+    "[hidden], [style*='display:none' i], [style*='display: none' i], [style*='mso-hide:all' i], "
+    "[style*='max-height:0' i], [style*='font-size:0' i], [style*='visibility:hidden' i]"
+)
+_DROPPED = "script, style, head, title, noscript, template, svg, object, iframe, select, textarea, map"
+_BLOCKS = "p, div, tr, table, ul, ol, h1, h2, h3, h4, h5, h6, section, article, header, footer, blockquote, pre, hr"
+_PARAGRAPHS = "p, h1, h2, h3, h4, h5, h6, ul, ol, table, blockquote, hr"
+
+# Characters that are not seen: zero width, soft hyphen, bidirectional marks, byte order mark.
+_INVISIBLE = dict.fromkeys(
+    [0xAD, 0x34F, 0x61C, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070)]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A mail's text, taken apart; each part is plain text, empty where there is none."""
+
+    own: str
+    signature: str = ""
+    quoted: str = ""
+    boilerplate: str = ""
+
+
+def html_to_text(html: str) -> str:
+    """Visible text of an HTML part, a line for each block; text in `<blockquote type=cite>` gets "> "."""
+    tree = LexborHTMLParser(re.sub(r"\s+", " ", html))
+    for node in tree.css(f"{_DROPPED}, {_HIDDEN}"):
+        node.decompose()
+    if tree.body is None:
+        return ""
+    for node in tree.css("br"):
+        node.replace_with("\n")
+    for node in tree.css("li"):
+        node.insert_before("\n- ")
+    for node in tree.css("td, th"):
+        node.insert_after(" ")
+    for node in tree.css(_BLOCKS):
+        node.insert_before("\n")
+        node.insert_after("\n")
+    for node in tree.css(_PARAGRAPHS):
+        node.insert_after("\n")
+    for node in reversed(tree.css("blockquote[type=cite]")):
+        quoted = "".join(f"\n> {line}" for line in clean(node.text()).split("\n"))
+        node.replace_with(f"{quoted}\n")
+    return clean(tree.body.text())
+
+
+def clean(text: str) -> str:
+    """Unix newlines, plain spaces, no invisible characters, no more than one blank line in a row."""
+    text = text.translate(_INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")
+    text = re.sub(r"[^\S\n]+", " ", text)
+    text = "".join(char if char == "\n" or char.isprintable() else " " for char in text)
+    lines = [line.strip() for line in text.split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Text from a mail made fit to be shown on one line: cleaned, folded, cut at `limit` characters."""
+    folded = " ".join(clean(text).split())
+    return folded if len(folded) <= limit else folded[: limit - 1].rstrip() + "…"
+
+
+# --- Where earlier mail begins ---------------------------------------------------------------------------
+
+_SEPARATOR = re.compile(
+    r"^[-_*=\s]{2,}\s*(original message|forwarded message|forwarded by|mensaje original|mensaje reenviado|"
+    r"message d'origine|ursprüngliche nachricht|reply above this line).*$|"
+    r"^(begin forwarded message|inicio del mensaje reenviado|forwarded message)\s*:\s*$|"
+    r"^#+ ?reply above this line.*$",
+    re.IGNORECASE,
+)
+_WROTE = re.compile(
+    r"^(-{2,} ?)?(on|el|le|am|il|op|em)\b.{4,250}\b"
+    r"(wrote|escribió|a écrit|schrieb|ha scritto|schreef|escreveu)\s*(:|-{2,})\s*$|"
+    r"^.{0,120}<[^<>\s]+@[^<>\s]+>.{0,80}\b(wrote|writes|escribió)\s*:\s*$",
+    re.IGNORECASE,
+)
+_FROM = re.compile(r"^\*?(from|de|von|van|da)\s?:\*?\s*\S", re.IGNORECASE)
+_OTHER_FIELD = re.compile(
+    r"^\*?(sent|date|to|cc|subject|enviado( el)?|fecha|para|asunto|envoyé|à|objet|gesendet|an|betreff)\s?:",
+    re.IGNORECASE,
+)
+
+
+def _tail_start(lines: list[str]) -> int | None:
+    """Index of the first line that belongs to earlier mail, None where there is none."""
+    for index, line in enumerate(lines):
+        if _SEPARATOR.match(line):
+            return index
+        if _FROM.match(line) and _is_field_block(lines[index + 1 : index + 7]):
+            return index
+        if re.match(r"^(-{2,} ?)?(On|El|Le|Am|Il|Op|Em)\b", line) or "@" in line:
+            # Clients fold the line "On Tue, ... <a@b> wrote:" over up to three lines.
+            for length in (1, 2, 3):
+                if _WROTE.match(" ".join(lines[index : index + length])):
+                    return index
+    return None
+
+
+def _is_field_block(following: list[str]) -> bool:
+    return sum(bool(_OTHER_FIELD.match(line)) for line in following) >= 2
+
+
+def _split_quoted(text: str) -> tuple[str, str]:
+    lines = text.split("\n")
+    start = _tail_start(lines)
+    tail = lines[start:] if start is not None else []
+    head = lines[:start]
+    # An answer written between or below quoted lines: what stands after the last ">" is the sender's own.
+    marked = [number for number, line in enumerate(tail) if line.startswith(">")]
+    if marked:
+        first, last = marked[0], marked[-1]
+        if first <= 4:
+            own_after = [line for line in tail[first:last] if not line.startswith(">")] + tail[last + 1 :]
+            return _join_unquoted(head + own_after), "\n".join(tail)
+    quoted = [line for line in head if line.startswith(">")] + tail
+    return _join_unquoted(head), "\n".join(quoted)
+
+
+def _join_unquoted(lines: list[str]) -> str:
+    return "\n".join(line for line in lines if not line.startswith(">")).strip("\n")
+
+
+def _forwarded_body(quoted: str) -> str:
+    """The words of a forwarded mail without its header lines."""
+    lines = [line.removeprefix("> ").removeprefix(">") for line in quoted.split("\n")]
+    while lines and (
+        not lines[0].strip()
+        or _SEPARATOR.match(lines[0])
+        or _FROM.match(lines[0])
+        or _OTHER_FIELD.match(lines[0])
+        or _WROTE.match(lines[0])
+    ):
+        lines.pop(0)
+    return "\n".join(lines)
+
+
+# --- Signatures, disclaimers, platform lines -------------------------------------------------------------
+
+_SIGN_OFF = re.compile(
+    r"^(many |with |my |kind |kindest |best |warm |warmest |all the |yours |very |much |thank(s| you)|sincere)*"
+    r"(regards|best|wishes|sincerely|truly|faithfully|cordially|respectfully|thanks|thank you|thx|cheers|"
+    r"warmly|gratitude|appreciation|take care|blessings|in partnership|go \w+|see you|"
+    r"(un )?(cordial )?saludos?|saludos cordiales|atentamente|atte|cordialmente|gracias|muchas gracias|"
+    r"un abrazo|abrazos|quedo atent[ao]|bendiciones)\b[ \w,&]{0,40}[,.!\-–—]*$",
+    re.IGNORECASE,
+)
+_MOBILE = re.compile(
+    r"^(sent|enviado) (from|via|desde|con|using) (my|mi|the|el|la|outlook|yahoo|gmail|mail|samsung|a )?.{0,50}$|"
+    r"^get outlook for .{2,30}$|^(obtener|descargar) outlook .{2,30}$",
+    re.IGNORECASE,
+)
+_POSTSCRIPT = re.compile(r"^(p\.? ?s\.?|p\.? ?d\.?)\s*[:,.\-–—]?\s*\S", re.IGNORECASE)
+_DISCLAIMER = re.compile(
+    r"confidentiality notice|intended (only|solely|exclusively) for|not the intended recipient|"
+    r"(received|receive) this (e-?mail|message|communication|transmission)[^.]{0,30} in error|"
+    r"privileged (and|or|information)|e-?mail and any (attachments?|files)|public records? (law|request|act)|"
+    r"views (expressed|or opinions)|consider the environment before|family educational rights|"
+    r"virus[- ](free|checked)|registered (office|charity)|this (e-?mail|message) (is|may be|contains|and any)[^.]{0,40}confidential|"
+    r"(correo|mensaje)[^.]{0,60}confidencial|aviso (legal|de confidencialidad)|destinatario[^.]{0,40}(error|previsto)",
+    re.IGNORECASE,
+)
+_PLATFORM_LINE = re.compile(
+    r"unsubscribe|opt[- ]out|(view|open|read|see) (this |the |it |full )?(e-?mail|message|post|announcement|update)? ?"
+    r"(in|on|online)? ?(your|the|a)? ?(browser|app|web)\b|"
+    r"^.{0,20}reply (directly )?to this (e-?mail|message)|(do not|don't|please do not) (directly )?reply|"
+    r"(download|get|install|try) (the|our) .{0,25}\bapp\b|you('re| are)? (are )?(receiv|getting)\w* this|"
+    r"you received this|this (e-?mail|message|notification) was sent (to|by|from|on)|"
+    r"(manage|update|change|edit|adjust) (your )?(e-?mail |notification |communication |account )*"
+    r"(settings|preferences|notifications)|notification (settings|preferences)|privacy (policy|notice|center)|"
+    r"terms (of (use|service)|and conditions)|all rights reserved|^(©|\(c\)|copyright)|"
+    r"(sent|delivered|powered) (via|by|using|through) [\w ]{2,25}$|help (center|centre)\b|contact support|"
+    r"no[- ]?reply mailbox|not monitored|darse de baja|cancelar (la )?suscripci|no responda a este|ver en el navegador",
+    re.IGNORECASE,
+)
+_BARE_LINK = re.compile(r"^[<\[(]?https?://\S+[>\])]?$")
+
+
+def _split_boilerplate(text: str) -> tuple[str, str]:
+    kept: list[str] = []
+    dropped: list[str] = []
+    for paragraph in text.split("\n\n"):
+        if _DISCLAIMER.search(paragraph) and len(paragraph) > 60:
+            dropped.append(paragraph)
+            continue
+        lines = paragraph.split("\n")
+        chrome = [line for line in lines if _is_chrome(line)]
+        dropped.extend(chrome)
+        kept.append("\n".join(line for line in lines if not _is_chrome(line)))
+    return re.sub(r"\n{3,}", "\n\n", "\n\n".join(kept)).strip("\n"), "\n".join(dropped)
+
+
+def _is_chrome(line: str) -> bool:
+    # Long lines carry the sender's own sentences even where they mention the app.
+    return bool(_BARE_LINK.match(line)) or (len(line) < 160 and bool(_PLATFORM_LINE.search(line)))
+
+
+def _split_signature(text: str) -> tuple[str, str]:
+    lines = text.split("\n")
+    start = _signature_start(lines)
+    if start is None:
+        return text, ""
+    after = lines[start:]
+    script = next((i for i, line in enumerate(after) if _POSTSCRIPT.match(line)), None)
+    own = lines[:start]
+    if script is not None:
+        own, after = [*own, "", *after[script:]], after[:script]
+    return "\n".join(own).strip("\n"), "\n".join(after)
+
+
+def _signature_start(lines: list[str]) -> int | None:
+    for index, line in enumerate(lines):
+        if line in ("--", "-- ", "—") and index:
+            return index
+        if _MOBILE.match(line) and index:
+            return index
+    # A sign-off counts only near the end and before short lines: "Thanks" may also open a mail.
+    for index in range(max(0, len(lines) - 14), len(lines)):
+        rest = [line for line in lines[index + 1 :] if line]
+        if _SIGN_OFF.match(lines[index]) and len(rest) <= 10 and all(_is_short(line) for line in rest):
+            return index
+    return None
+
+
+def _is_short(line: str) -> bool:
+    return len(line) <= 90 or bool(_POSTSCRIPT.match(line))
+
+
+def split_parts(text: str) -> Parts:
+    """Take a cleaned body apart. A bare forward ("see below") counts as the forwarded words."""
+    own, quoted = _split_quoted(text)
+    own, boilerplate = _split_boilerplate(own)
+    own, signature = _split_signature(own)
+    if quoted and len(own.split()) < 4:
+        forwarded, more = _split_boilerplate(_forwarded_body(quoted))
+        forwarded, inner_signature = _split_signature(forwarded)
+        own = f"{own}\n\n{forwarded}".strip("\n")
+        boilerplate, signature = f"{boilerplate}\n{more}".strip("\n"), signature or inner_signature
+    return Parts(own=own, signature=signature, quoted=quoted, boilerplate=boilerplate)
+
+
+# --- Sentences -------------------------------------------------------------------------------------------
+
+_ABBREVIATION = re.compile(
+    r"\b(mr|mrs|ms|mx|dr|st|sr|jr|sra|srta|prof|dept|approx|vs|no|nos|pp|p|ch|gr|rm|ext|tel|e\.g|i\.e|etc|"
+    r"jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun|[a-z])\.$",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+(?=[^\s])")
+_BULLET = re.compile(r"^([-*•·▪–—]|\d{1,2}[.)])\s+")
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences in order; hard-wrapped lines are joined, list items and short lines stand alone."""
+    found: list[str] = []
+    for block in _unwrapped(text):
+        start = 0
+        for match in _SENTENCE_END.finditer(block):
+            piece = block[start : match.end()].strip()
+            if _ABBREVIATION.search(piece):
+                continue
+            found.append(piece)
+            start = match.end()
+        found.append(block[start:].strip())
+    return [sentence for sentence in found if re.search(r"\w", sentence)]
+
+
+def _unwrapped(text: str) -> list[str]:
+    blocks: list[str] = []
+    open_line = False
+    for line in text.split("\n"):
+        line = line.strip()
+        if open_line and line and not _BULLET.match(line):
+            blocks[-1] += f" {line}"
+        elif line:
+            blocks.append(_BULLET.sub("", line))
+        # A line this long that ends in no stop was wrapped by the sender's client.
+        open_line = len(line) >= 55 and line[-1] not in ".!?:"
+    return blocks
