@@ -1,0 +1,229 @@
+"""Pure: facts and scores to a verdict. No scikit-learn here; the words of the judgement live here.
+
+A label is what a mail is about (several at once are normal), its primary the one folder it belongs in.
+`unsure` says that a wrong filing is likelier than the thresholds allow: such a mail goes to Review.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from triage.facts import FLAGS, Facts, Flag
+from triage.message import Message, Person
+from triage.sender import SenderKind
+
+Label = Literal["homework", "behavior", "meeting_request", "praise"]
+Primary = Literal["meeting_request", "behavior", "homework", "praise", "other_school", "not_school"]
+Ask = Literal["needs_reply", "urgent", "plan", "safety", "bulk"]
+
+LABELS: tuple[Label, ...] = get_args(Label)
+# Of two labels equally central to a mail, the one that stands first here names its folder.
+PRIMARIES: tuple[Primary, ...] = get_args(Primary)
+ASKS: tuple[Ask, ...] = get_args(Ask)
+# The languages that the model was trained on.
+KNOWN_LANGUAGES = frozenset({"en", "es"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What the model makes of one message; all values are probabilities in [0, 1].
+
+    `primary` sums to 1 over the six primaries. `evidence` holds, for each label, the sentences
+    that speak for it most, best first, each with its own probability.
+    """
+
+    labels: Mapping[Label, float]
+    school: float
+    primary: Mapping[Primary, float]
+    asks: Mapping[Ask, float]
+    evidence: Mapping[Label, tuple[tuple[str, float], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Where probability becomes decision; fitted on held-out mail and stored with the model."""
+
+    school: float = 0.5
+    labels: Mapping[Label, float] | None = None
+    sure: float = 0.5
+    asks: Mapping[Ask, float] | None = None
+
+    def label(self, label: Label) -> float:
+        """Probability from which `label` holds."""
+        return (self.labels or {}).get(label, 0.5)
+
+    def ask(self, ask: Ask) -> float:
+        """Probability from which `ask` holds."""
+        return (self.asks or {}).get(ask, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A sentence of the mail and the label or flag that it speaks for."""
+
+    label: Label | Flag
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DueDate:
+    """A date to keep, as it is shown: `at` in ISO 8601, with offset where the mail gives an hour."""
+
+    at: str
+    what: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement on one message, as `classify --json` prints it."""
+
+    message_id: str
+    subject: str
+    date: datetime | None
+    school: bool
+    labels: tuple[Label, ...]
+    primary: Primary
+    scores: Mapping[str, float]
+    confidence: float
+    unsure: bool
+    reason: str
+    needs_reply: bool
+    urgent: bool
+    due: tuple[DueDate, ...]
+    child: str | None
+    teacher: Person | None
+    sender: SenderKind
+    warnings: tuple[str, ...]
+    language: str
+    flags: tuple[Flag, ...]
+    evidence: tuple[Evidence, ...]
+
+    def to_json(self, path: str = "") -> dict[str, Any]:
+        """One object of the documented interface."""
+        teacher = {"name": self.teacher.name, "address": self.teacher.address} if self.teacher else None
+        return {
+            "path": path,
+            "message_id": self.message_id,
+            "subject": self.subject,
+            "date": self.date.isoformat() if self.date else None,
+            "school": self.school,
+            "labels": list(self.labels) or [self.primary],
+            "primary": self.primary,
+            "scores": dict(self.scores),
+            "unsure": self.unsure,
+            "reason": self.reason,
+            "needs_reply": self.needs_reply,
+            "urgent": self.urgent,
+            "due": [{"at": due.at, "what": due.what, "text": due.text} for due in self.due],
+            "child": self.child,
+            "teacher": teacher,
+            "sender": self.sender,
+            "warnings": list(self.warnings),
+            "language": self.language,
+            "flags": list(self.flags),
+            "evidence": [{"label": item.label, "text": item.text} for item in self.evidence],
+            "error": None,
+        }
+
+
+def unreadable_json(path: str, error: str) -> dict[str, Any]:
+    """The object of a message that could not be read."""
+    empty: dict[str, Any] = dict.fromkeys(
+        ("message_id", "subject", "date", "school", "primary", "child", "teacher", "sender", "language")
+    )
+    lists: dict[str, Any] = {key: [] for key in ("labels", "due", "warnings", "flags", "evidence")}
+    flags = {"unsure": True, "reason": error, "needs_reply": False, "urgent": False}
+    return {"path": path, **empty, **lists, **flags, "scores": {}, "error": error}
+
+
+def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresholds) -> Verdict:
+    """Combine what the mail states with what it probably means."""
+    standing = facts.standing
+    school = _is_school(facts, scores, thresholds)
+    labels = _labels(scores, thresholds) if school else ()
+    primary = _primary(school, labels, scores)
+    confidence = scores.primary[primary] if school else 1 - scores.school
+    reason = _doubt(facts, scores, thresholds, school, primary)
+    flags = _flags(facts, scores, thresholds) if school else ()
+    safety = "safety" in flags
+    bulk = "bulk" in flags
+    return Verdict(
+        message_id=message.message_id,
+        subject=message.subject,
+        date=message.date,
+        school=school,
+        labels=labels,
+        primary=primary,
+        scores=_rounded({**scores.labels, "school": scores.school}),
+        confidence=round(confidence, 4),
+        unsure=bool(reason),
+        reason=reason,
+        needs_reply=school and not bulk and _holds("needs_reply", facts.asks, scores, thresholds),
+        urgent=school and not bulk and (safety and scores.asks["urgent"] > 0.2 or _holds("urgent", facts.today, scores, thresholds)),
+        due=tuple(DueDate(due.at.isoformat(), due.what, due.text) for due in facts.due) if school else (),
+        child=facts.child if school else None,
+        teacher=facts.teacher if school else None,
+        sender=standing.kind,
+        warnings=standing.warnings,
+        language=facts.language,
+        flags=flags,
+        evidence=_evidence(labels, flags, scores, facts),
+    )
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in values.items()}
+
+
+def _is_school(facts: Facts, scores: Scores, thresholds: Thresholds) -> bool:
+    if facts.standing.kind == "suspicious":
+        # Never filed as the school's on the strength of its words alone.
+        return False
+    if facts.standing.kind in ("known", "school"):
+        return True
+    return scores.school >= thresholds.school
+
+
+def _labels(scores: Scores, thresholds: Thresholds) -> tuple[Label, ...]:
+    return tuple(label for label in LABELS if scores.labels[label] >= thresholds.label(label))
+
+
+def _primary(school: bool, labels: tuple[Label, ...], scores: Scores) -> Primary:
+    if not school:
+        return "not_school"
+    if not labels:
+        return "other_school"
+    # `PRIMARIES` is in the order of precedence, and max() keeps the first of equals.
+    candidates = [primary for primary in PRIMARIES if primary in labels or primary == "other_school"]
+    return max(candidates, key=lambda primary: scores.primary[primary])
+
+
+def _doubt(facts: Facts, scores: Scores, thresholds: Thresholds, school: bool, primary: Primary) -> str:
+    """Why the mail should be looked at by a person, empty where it need not."""
+    if facts.standing.kind == "suspicious":
+        return "; ".join(facts.standing.warnings) if scores.school >= thresholds.school else ""
+    if not school:
+        return ""
+    if facts.language not in KNOWN_LANGUAGES:
+        return f'it is written in another language ("{facts.language}")'
+    if scores.primary[primary] < thresholds.sure:
+        return "it is not clear what this mail is about"
+    return ""
+
+
+def _holds(ask: Ask, stated: bool, scores: Scores, thresholds: Thresholds) -> bool:
+    probability, needed = scores.asks[ask], thresholds.ask(ask)
+    # Words that ask plainly count as half the proof.
+    return probability >= (needed / 2 if stated else needed)
+
+
+def _flags(facts: Facts, scores: Scores, thresholds: Thresholds) -> tuple[Flag, ...]:
+    return tuple(flag for flag in FLAGS if _holds(flag, flag in facts.flags, scores, thresholds))
+
+
+def _evidence(labels: tuple[Label, ...], flags: tuple[Flag, ...], scores: Scores, facts: Facts) -> tuple[Evidence, ...]:
+    found = [Evidence(label, text) for label in labels for text, _ in scores.evidence.get(label, ())[:2]]
+    found += [Evidence(flag, text) for flag, text in facts.quotes if flag in flags]
+    return tuple(dict.fromkeys(found))

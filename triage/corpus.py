@@ -1,0 +1,173 @@
+"""The mails that the model learns from: JSON Lines, one file for each author group.
+
+A record holds a mail as it was written and what a careful reader says of it; models/corpus/README.md
+documents the fields. Records are turned into real mail before they are read, so that training sees
+exactly what the daemon sees.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from email.header import Header
+from email.mime.base import MIMEBase
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.utils import formataddr, getaddresses
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from triage.classify import Label, Primary
+from triage.dates import What
+from triage.errors import UsageError
+from triage.facts import Flag
+from triage.text import clean, html_to_text, split_parts
+
+Split = Literal["train", "heldout"]
+_ADDRESS_HEADERS = {"from", "to", "cc", "reply-to", "sender"}
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DueSpan(_Row):
+    """A date that the mail asks the reader to keep; `text` is its words in the mail."""
+
+    at: str
+    what: What
+    text: str
+
+
+class EvidenceSpan(_Row):
+    """Words of the mail that show a label or flag."""
+
+    label: Label | Flag
+    text: str
+
+
+class Record(_Row):
+    """One mail of the corpus with its labels."""
+
+    id: str
+    author: str
+    split: Split
+    kind: Literal["teacher", "school", "platform", "ordinary", "forged"]
+    headers: tuple[tuple[str, str], ...]
+    text: str
+    html: str
+    labels: tuple[Label | Literal["other_school", "not_school"], ...] = Field(min_length=1)
+    primary: Primary
+    needs_reply: bool
+    urgent: bool
+    flags: tuple[Flag, ...]
+    due: tuple[DueSpan, ...]
+    child: str | None
+    teacher: str | None
+    evidence: tuple[EvidenceSpan, ...]
+    language: Literal["en", "es"]
+
+    @property
+    def school(self) -> bool:
+        """Whether the mail comes from the school."""
+        return self.primary != "not_school"
+
+    def to_bytes(self) -> bytes:
+        """The record as the mail that it was."""
+        mail = self._body()
+        mail["Message-ID"] = f"<{self.id}@corpus.example>"
+        for name, value in self.headers:
+            mail[name] = _encoded(name, value)
+        return mail.as_bytes()
+
+    def _body(self) -> MIMEBase:
+        if not self.html:
+            return MIMEText(self.text, "plain", "utf-8")
+        if not self.text:
+            return MIMEText(self.html, "html", "utf-8")
+        both = MIMEMultipart("alternative", boundary=f"=={self.id}==")
+        both.attach(MIMEText(self.text, "plain", "utf-8"))
+        both.attach(MIMEText(self.html, "html", "utf-8"))
+        return both
+
+
+def _encoded(name: str, value: str) -> str:
+    if value.isascii():
+        return value
+    if name.lower() in _ADDRESS_HEADERS:
+        return ", ".join(formataddr(pair, "utf-8") for pair in getaddresses([value]))
+    return Header(value, "utf-8").encode()
+
+
+def load_corpus(folder: Path) -> list[Record]:
+    """Every record of every .jsonl file in `folder`, in the order of file names.
+
+    Raises `UsageError` naming file and line where one is not as documented.
+    """
+    files = sorted(folder.glob("*.jsonl"))
+    if not files:
+        raise UsageError(f"{folder}: no .jsonl files there; name the folder that holds the corpus")
+    return [record for file in files for record in _load(file)]
+
+
+def _load(file: Path) -> Iterable[Record]:
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            yield Record.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UsageError(f"{file}: line {number}: {where}: {first['msg']}") from None
+
+
+# --- Checks that keep the corpus honest ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Two records that share more than chance would have it; `share` is of the shorter one's word runs."""
+
+    one: str
+    other: str
+    share: float
+
+
+def near_duplicates(records: Sequence[Record], limit: float = 0.25, run: int = 5) -> list[Likeness]:
+    """Pairs whose own words share more than `limit` of their runs of `run` words (Broder 1997, shingling)."""
+    shingles = {record.id: _shingles(_own_words(record), run) for record in records}
+    holders: dict[str, list[str]] = {}
+    for name, runs in shingles.items():
+        for words in runs:
+            holders.setdefault(words, []).append(name)
+    # A run that many mails share is a platform's wrapping or an idiom; it says nothing of a copy.
+    shared = Counter(pair for names in holders.values() if len(names) <= 8 for pair in combinations(sorted(names), 2))
+    found = []
+    for (one, other), count in shared.items():
+        share = count / min(len(shingles[one]), len(shingles[other]))
+        if count >= 6 and share > limit:
+            found.append(Likeness(one, other, share))
+    return sorted(found, key=lambda likeness: -likeness.share)
+
+
+def _own_words(record: Record) -> str:
+    return split_parts(clean(record.text) or html_to_text(record.html)).own
+
+
+def _shingles(text: str, run: int) -> set[str]:
+    words = re.findall(r"\w+", text.lower())
+    return {" ".join(words[start : start + run]) for start in range(len(words) - run + 1)}
+
+
+def problems(records: Sequence[Record]) -> list[str]:
+    """What is wrong with the corpus as a whole, one line each: ids used twice, authors in both splits, copies."""
+    found = [f"{name}: id used {count} times" for name, count in Counter(r.id for r in records).items() if count > 1]
+    splits: dict[str, set[Any]] = {}
+    for record in records:
+        splits.setdefault(record.author, set()).add(record.split)
+    found += [f"{author}: stands in both splits" for author, names in splits.items() if len(names) > 1]
+    found += [f"{pair.one} and {pair.other} share {pair.share:.0%} of their words" for pair in near_duplicates(records)]
+    return found

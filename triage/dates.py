@@ -1,0 +1,364 @@
+"""Pure: dates that a mail states, resolved against the day it was written.
+
+Only dates that ask for something count: work that is due, a test, a form, a talk, an event to attend.
+What happened ("on Monday he pushed ...") is no date to keep.
+
+A date is read from small tokens (a weekday, "January 9", "9/12", "tomorrow", "the 9th", "3:15 pm") that stand
+next to each other; where they disagree the more exact one wins.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Literal
+
+from triage.text import sentences
+
+What = Literal["meeting", "assignment", "test", "form", "reply", "event"]
+
+_HORIZON = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A date to keep: `at` is a date, or an aware date-time where the mail gives an hour."""
+
+    at: date | datetime
+    what: What
+    text: str
+
+    @property
+    def day(self) -> date:
+        """The calendar day."""
+        return self.at.date() if isinstance(self.at, datetime) else self.at
+
+
+def find_dates(text: str, written: datetime, *, day_first: bool) -> tuple[Due, ...]:
+    """Dates to keep in `text`, in order, each day and hour once.
+
+    `written` (aware) is the mail's own Date; `day_first` reads 9/12 as the 9th of December.
+    """
+    found: dict[date | datetime, Due] = {}
+    all_sentences = sentences(text)
+    for index, sentence in enumerate(all_sentences):
+        before = all_sentences[index - 1] if index else ""
+        for group in _groups(sentence):
+            at = _resolve(group, written, day_first=day_first)
+            if at is not None and not _is_past(sentence, group):
+                found.setdefault(at, Due(at=at, what=_what(sentence, before), text=_words(sentence, group)))
+    return _without_coarser(list(found.values()))
+
+
+def _without_coarser(dues: list[Due]) -> tuple[Due, ...]:
+    # "Friday" beside "Friday at 3:15" says the same with less.
+    exact = {due.day for due in dues if isinstance(due.at, datetime)}
+    return tuple(due for due in dues if isinstance(due.at, datetime) or due.at not in exact)
+
+
+# --- Tokens ----------------------------------------------------------------------------------------------
+
+
+def _numbered(first: int, *names: str) -> dict[str, int]:
+    return {word: number for number, words in enumerate(names, first) for word in words.split()}
+
+
+_WEEKDAYS = _numbered(
+    0,
+    "monday mondays mon lunes",
+    "tuesday tues tue martes",
+    "wednesday weds wed miércoles miercoles",
+    "thursday thurs thur thu jueves",
+    "friday fri viernes",
+    "saturday sat sábado sabado",
+    "sunday sun domingo",
+)
+_MONTHS = _numbered(
+    1,
+    "january jan enero",
+    "february feb febrero",
+    "march mar marzo",
+    "april apr abril",
+    "may mayo",
+    "june jun junio",
+    "july jul julio",
+    "august aug agosto",
+    "september sept sep septiembre setiembre",
+    "october oct octubre",
+    "november nov noviembre",
+    "december dec diciembre",
+)
+_TODAY = {"today", "tonight", "this afternoon", "this evening", "hoy", "esta tarde", "esta noche"}
+_TOMORROW = {"tomorrow", "mañana"}
+
+
+def _alternatives(words: dict[str, int]) -> str:
+    return "|".join(sorted(words, key=len, reverse=True))
+
+
+_NUMBER = r"(?:3[01]|[12]\d|0?[1-9])"
+_MONTH = rf"(?:{_alternatives(_MONTHS)})\b\.?"
+_TOKENS = re.compile(
+    "|".join(
+        (
+            rf"(?P<weekday>\b(?:{_alternatives(_WEEKDAYS)})\b\.?)",
+            rf"(?P<month_day>\b{_MONTH}\s+{_NUMBER}(?:st|nd|rd|th)?\b(?!:)(?:,?\s+(?:del?\s+)?20\d\d\b)?"
+            rf"|\b{_NUMBER}(?:st|nd|rd|th|º|ro)?\s+(?:of\s+|de\s+)?{_MONTH}(?:,?\s+(?:del?\s+)?20\d\d\b)?)",
+            r"(?P<iso>\b20\d\d-\d\d-\d\d\b)",
+            # Not 24/7, 3/4 cup, 18/20 on a test: what follows and precedes is looked at in `_numeric`.
+            r"(?P<numeric>(?<![\d/$£€.#-])\d{1,2}/\d{1,2}(?:/(?:20)?\d\d)?(?![\d/%])"
+            r"|(?<![\d.$£€])\d{1,2}\.\d{1,2}\.(?:20)?\d\d(?!\d))",
+            r"(?P<relative>\b(?:day after tomorrow|pasado mañana|tomorrow|tonight|today|this afternoon|this evening"
+            r"|hoy|esta tarde|esta noche|(?<!la )(?<!esta )mañana)\b)",
+            r"(?P<clock>\b(?:[01]?\d|2[0-3])[:.][0-5]\d(?:\s*(?:a\.?m\b\.?|p\.?m\b\.?))?"
+            r"|\b(?:1[0-2]|[1-9])\s*(?:a\.?m\b\.?|p\.?m\b\.?)|\b(?:noon|midday|mediodía)\b"
+            r"|(?<=\bat )(?:1[0-2]|[1-9])\b(?! ?(?:%|students|kids|years|weeks|days|minutes|points|of))"
+            r"|(?<=a las )(?:1[0-2]|[1-9])\b|(?<=a la )1\b)",
+            rf"(?P<ordinal>\b(?:the|el(?: día)?|on)\s+{_NUMBER}(?:st|nd|rd|th)\b(?!\s+(?:grade|grader|graders|period|hour|"
+            rf"time|place|century|floor|birthday|amendment|chapter|day|week|form|year|and\b|of\b))"
+            rf"|\bel(?: día)?\s+{_NUMBER}\b(?!\s*(?:de\s+(?!este)|por|%|°|º|a[nñ]os|[:.]\d)))",
+        )
+    ),
+    re.IGNORECASE,
+)
+# What may stand between two tokens of one date.
+_GLUE = re.compile(
+    r"[\s,.()@–—-]*(?:\b(?:the|el|la|on|at|by|from|around|about|before|after|and|to|until|starting|promptly|sharp|"
+    r"between|a|las|de|del|día|este|desde|entre|as|in|morning|afternoon|evening|por|tarde|mañana|either|any\s?time)\b[\s,.()@–—-]*)*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    start: int
+    end: int
+    lead: str
+    follow: str
+
+
+def _tokens(sentence: str) -> Iterator[_Token]:
+    for match in _TOKENS.finditer(sentence):
+        yield _Token(
+            kind=match.lastgroup or "",
+            text=match.group().lower().rstrip("."),
+            start=match.start(),
+            end=match.end(),
+            lead=sentence[max(0, match.start() - 24) : match.start()].lower(),
+            follow=sentence[match.end() : match.end() + 24].lower(),
+        )
+
+
+def _groups(sentence: str) -> list[list[_Token]]:
+    """Tokens that stand next to each other and so speak of one date."""
+    groups: list[list[_Token]] = []
+    for token in _tokens(sentence):
+        previous = groups[-1] if groups else None
+        gap = sentence[previous[-1].end : token.start] if previous else ""
+        if previous and len(gap) <= 24 and _GLUE.fullmatch(gap) and _adds(previous, token, gap):
+            previous.append(token)
+        else:
+            groups.append([token])
+    return [group for group in groups if any(token.kind != "clock" for token in group)]
+
+
+def _adds(group: Sequence[_Token], token: _Token, gap: str) -> bool:
+    kinds = {member.kind for member in group}
+    if token.kind in kinds:
+        # "3:00 to 3:20" is one date, "Monday and Tuesday" are two.
+        return token.kind == "clock"
+    if token.kind == "clock" or kinds == {"clock"}:
+        return True
+    exact = {"month_day", "iso", "numeric", "ordinal"}
+    alternatives = re.search(r"\b(and|to|until)\b", gap) is not None
+    return ("weekday" in kinds or "relative" in kinds or token.kind == "weekday") and not (
+        alternatives or (token.kind in exact and kinds & exact)
+    )
+
+
+def _words(sentence: str, group: Sequence[_Token]) -> str:
+    lead = re.search(r"\b(this coming|this|next|coming|este|esta|próximo|próxima)\s+$", group[0].lead)
+    return sentence[group[0].start - (len(lead.group()) if lead else 0) : group[-1].end]
+
+
+# --- From tokens to a day and an hour --------------------------------------------------------------------
+
+
+def _resolve(group: Sequence[_Token], written: datetime, *, day_first: bool) -> date | datetime | None:
+    weekday = next((_WEEKDAYS[token.text] for token in group if token.kind == "weekday"), None)
+    days = [_day(token, written.date(), weekday, day_first=day_first) for token in group if token.kind != "clock"]
+    exact = [
+        day
+        for day, token in zip(days, (t for t in group if t.kind != "clock"), strict=True)
+        if day and token.kind != "weekday"
+    ]
+    day = exact[0] if exact else next((day for day in days if day), None)
+    if day is None or not written.date() <= day <= written.date() + _HORIZON:
+        return None
+    clocks = [token for token in group if token.kind == "clock"]
+    hour = _clock(clocks[0], clocks[-1], group) if clocks else None
+    return datetime.combine(day, hour, tzinfo=written.tzinfo) if hour else day
+
+
+def _day(token: _Token, today: date, weekday: int | None, *, day_first: bool) -> date | None:
+    match token.kind:
+        case "weekday":
+            return _next_weekday(token, today)
+        case "relative":
+            return today + timedelta(days=0 if token.text in _TODAY else 1 if token.text in _TOMORROW else 2)
+        case "iso":
+            return _date(*map(int, token.text.split("-")))
+        case "month_day":
+            return _month_day(token.text, today)
+        case "numeric":
+            return _numeric(token, today, weekday, day_first=day_first)
+        case _:
+            return _ordinal(int(re.findall(r"\d+", token.text)[0]), today)
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _next_weekday(token: _Token, today: date) -> date | None:
+    if re.search(r"\b(last|past|every|each|todos los|cada|previous|since|desde el|pasado)\s+$", token.lead) or re.match(
+        r"s\b|\s+pasado\b|'s (class|incident|lesson|mail|email|note)", token.follow
+    ):
+        return None
+    target = _WEEKDAYS[token.text]
+    ahead = (target - today.weekday()) % 7 or 7
+    if re.search(r"\b(next|próximo|proximo)\s+$", token.lead) or re.match(r"\s+(next week|after next|de la próxima)", token.follow):
+        monday = today - timedelta(days=today.weekday()) + timedelta(days=7)
+        return monday + timedelta(days=target)
+    if re.match(r",? (the )?week of", token.follow):
+        return None
+    return today + timedelta(days=ahead)
+
+
+def _month_day(text: str, today: date) -> date | None:
+    month = next(_MONTHS[word] for word in re.findall(r"[^\W\d_]+", text) if word in _MONTHS)
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    years = [number for number in numbers if number > 31]
+    if years:
+        return _date(years[0], month, numbers[0])
+    return _coming(today, month, numbers[0])
+
+
+def _coming(today: date, month: int, day: int) -> date | None:
+    """The month and day in this school year: a January named in autumn is next year's."""
+    this_year = _date(today.year, month, day)
+    if this_year is not None and (today - this_year).days > 120:
+        return _date(today.year + 1, month, day)
+    return this_year
+
+
+def _numeric(token: _Token, today: date, weekday: int | None, *, day_first: bool) -> date | None:
+    if re.match(r"\s*(cups?|of the|points?|correct|marks?|inch|on (the|this|his|her)|\()", token.follow):
+        return None
+    numbers = [int(number) for number in re.split(r"[/.]", token.text)]
+    if numbers[0] == 24 and numbers[1] == 7:
+        return None
+    orders = [(numbers[1], numbers[0]), (numbers[0], numbers[1])]  # (month, day)
+    if not day_first:
+        orders.reverse()
+    readings = []
+    for month, day in orders:
+        year = numbers[2] + (2000 if numbers[2] < 100 else 0) if len(numbers) > 2 else None
+        readings.append(_date(year, month, day) if year else _coming(today, month, day))
+    matching = [day for day in readings if day and weekday is not None and day.weekday() == weekday]
+    return next(iter(matching), None) or next((day for day in readings if day), None)
+
+
+def _ordinal(day: int, today: date) -> date | None:
+    for months in range(3):
+        month = today.month + months
+        found = _date(today.year + (month - 1) // 12, (month - 1) % 12 + 1, day)
+        if found and found >= today:
+            return found
+    return None
+
+
+def _clock(first: _Token, last: _Token, group: Sequence[_Token]) -> time | None:
+    if first.text in ("noon", "midday", "mediodía"):
+        return time(12, 0)
+    numbers = [int(number) for number in re.findall(r"\d+", first.text)]
+    hour, minute = numbers[0], numbers[1] if len(numbers) > 1 else 0
+    half = _half(first) or (_half(last) if last is not first else "")
+    around = group[-1].follow + " ".join(token.text for token in group)
+    if not half and hour < 8 and re.search(r"evening|tonight|noche|afternoon|tarde", around):
+        half = "p"
+    if half == "p" and hour < 12:
+        hour += 12
+    elif half == "a" and hour == 12:
+        hour = 0
+    elif not half and 1 <= hour <= 6:
+        # Nobody meets a teacher at three in the morning.
+        hour += 12
+    return time(hour, minute) if hour < 24 else None
+
+
+def _half(token: _Token) -> str:
+    match = re.search(r"([ap])\.?m", token.text)
+    return match.group(1) if match else ""
+
+
+# --- What the date is for --------------------------------------------------------------------------------
+
+_CUES: tuple[tuple[What, re.Pattern[str]], ...] = tuple(
+    (what, re.compile(rf"\b(?:{cues})", re.IGNORECASE))
+    for what, cues in (
+        ("reply", r"rsvp|(let (me|us) know|reply|respond|get back to me|confirm|answer)\b.{0,40}\bby\b|avís|confirm(e|ar)\b.{0,30}\bantes"),
+        (
+            "meeting",
+            r"meet\b|meeting|conference|call\b|phone|appointment|zoom|teams\b|chat\b|talk\b|slot|come in|sit down|ptm\b|"
+            r"available|free (on|at|this|next)|reuni[óo]n|cita\b|entrevista|tutoría|llamad|conversar|hablar",
+        ),
+        ("test", r"test\b|tests\b|quiz|exam|mid-?term|final\b|mock|assessment|spelling bee|examen|prueba|control de"),
+        (
+            "form",
+            r"forms?\b|permission slip|sign(ed)?\b|consent|waiver|paperwork|payment|money|\$|£|€|₹|fee\b|deposit|ballot|"
+            r"autorización|firmad|formulario|pago",
+        ),
+        (
+            "assignment",
+            r"due\b|turn(ed)? (it |them |this |that )?in|hand(ed)? (it |them |this |that )?in|submit|homework|essay|project|worksheet|"
+            r"packet|reading log|draft|lab\b|assignment|finish|complete|make[- ]?up|retake|redo|tarea|entreg|deberes|trabajo",
+        ),
+    )
+)
+
+
+def _what(sentence: str, before: str) -> What:
+    for text in (sentence, before):
+        for what, cue in _CUES:
+            if cue.search(text):
+                return what
+    return "event"
+
+
+_FUTURE = re.compile(
+    r"\b(will|'ll|due|by|please|need|needs|can you|could you|would you|should|must|going to|want|want to|would like|available|"
+    r"let me know|bring|send|return|sign|starts?|begins?|until|no later|deadline|is on|are on|is at|meet|test|quiz|exam|"
+    r"free|works?|scheduled|set for|moved to|join|come|coming|next|tomorrow|rsvp|can|could|may|"
+    r"debe|hay que|tiene que|por favor|antes del?|hasta|será|habrá|tendremos|vamos a|entregar|próxim|puede|podría|conviene)\b",
+    re.IGNORECASE,
+)
+_PAST = re.compile(
+    r"\b(was|were|did|didn't|had|has been|have been|went|got|told|said|came|left|took|wrote|sent|saw|asked|"
+    r"\w{3,}ed|yesterday|ayer|estuvo|fue|hizo|tuvo|dijo|faltó|llegó|\w+(?:aron|ieron))\b",
+    re.IGNORECASE,
+)
+
+
+def _is_past(sentence: str, group: Sequence[_Token]) -> bool:
+    if any(token.kind in ("iso", "numeric", "month_day") for token in group):
+        # A full date was compared with the mail's own day already.
+        return False
+    if group[0].text in _TODAY and not any(token.kind == "clock" for token in group):
+        return not re.search(r"\b(due|by|pick|please|call|need|bring|until|antes|recog)\b", sentence, re.IGNORECASE)
+    return bool(_PAST.search(sentence)) and not _FUTURE.search(sentence)

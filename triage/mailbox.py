@@ -1,0 +1,594 @@
+"""IMAP in typed verbs; the only importer of imapclient.
+
+Every message is read with BODY.PEEK. A command has a deadline of its own; a connection that timed out, was cut
+or answered nonsense is never used again. Arguments with control characters are refused, and no text from a
+mail ever becomes part of a command.
+"""
+
+import hashlib
+import imaplib
+import logging
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Self
+
+import imapclient  # noqa: TID251 - the one place
+from imapclient import exceptions as imap_errors  # noqa: TID251 - the one place
+
+from triage.config import Account
+from triage.errors import CredentialError, MailboxError, RefusedError, SignInRefusedError
+
+# At DEBUG imapclient logs the mail itself.
+logging.getLogger("imapclient").setLevel(logging.INFO)
+
+CONNECT_SECONDS = 15
+READ_SECONDS = 60
+COMMAND_SECONDS = 120
+FETCH_SECONDS = 300
+
+# A mail up to this size is fetched whole; of a larger one only the header fields and the text parts.
+WHOLE_LIMIT = 256 * 1024
+TEXT_PART_LIMIT = 256 * 1024
+# One FETCH asks for no more than so many messages and bytes.
+BATCH_MESSAGES = 400
+BATCH_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What SELECT or EXAMINE said (RFC 9051, 6.3.2). `uidvalidity` is 0 where the server gives none."""
+
+    folder: str
+    uidvalidity: int
+    uidnext: int
+    exists: int
+    modseq: int
+    keywords: bool
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What can be told of a message without reading it."""
+
+    uid: int
+    size: int
+    received: datetime | None
+    flags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A message as it was read: `raw` holds all of it, or header fields and text parts of a very large one."""
+
+    summary: Summary
+    key: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail of ours to append, with the flags that it gets."""
+
+    raw: bytes
+    flags: tuple[str, ...]
+    at: datetime
+
+
+def content_key(header: bytes, size: int) -> str:
+    """A message's identity wherever it stands: SHA-256 over its raw header block and size in octets."""
+    return hashlib.sha256(header + b"\0%d" % size).hexdigest()
+
+
+class Mailbox:
+    """One signed-in connection. Not to be shared between threads, but for `interrupt`."""
+
+    def __init__(self, client: imapclient.IMAPClient, account: str) -> None:
+        self._client = client
+        self._account = account
+        self._dead = False
+        self.selected: Selected | None = None
+        self.capabilities = frozenset(str(name, "ascii", "replace") for name in client.capabilities())
+        self._prefix, self._separator = self._namespace()
+
+    @classmethod
+    def connect(cls, account: Account, secret: str) -> Self:
+        """Sign in to an account.
+
+        Raises `MailboxError` where the server cannot be reached or trusted, `SignInRefusedError` where it refuses
+        the secret.
+        """
+        client = _connected(account)
+        try:
+            _sign_in(client, account, secret)
+            with _translated(account.name):
+                return cls(client, account.name)
+        except BaseException:
+            _shut(client)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Log out; never CLOSE, which would remove what the parent marked as deleted."""
+        if not self._dead:
+            try:
+                with self._command(5):
+                    self._client.logout()
+            except (MailboxError, RefusedError):
+                pass
+        _shut(self._client)
+
+    def interrupt(self) -> None:
+        """Cut the connection from another thread; whatever waits on it ends at once with `MailboxError`."""
+        self._dead = True
+        _shut(self._client)
+
+    @contextmanager
+    def _command(self, seconds: float = COMMAND_SECONDS) -> Iterator[None]:
+        # The socket's own timeout runs anew with each octet; this one bounds the whole command.
+        if self._dead:
+            raise MailboxError(f'account "{self._account}": the connection is closed')
+        watchdog = threading.Timer(seconds, self.interrupt)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            with _translated(self._account):
+                yield
+        except MailboxError:
+            self._dead = True
+            raise
+        finally:
+            watchdog.cancel()
+
+    def has(self, capability: str) -> bool:
+        """Whether the server offers a capability, by its name in CAPABILITY."""
+        return capability in self.capabilities
+
+    # --- Folders ---
+
+    def _namespace(self) -> tuple[str, str]:
+        """Prefix and hierarchy separator of the personal namespace (RFC 2342), as the server tells them."""
+        if self.has("NAMESPACE"):
+            with self._command():
+                personal = self._client.namespace().personal
+            if personal:
+                prefix, separator = personal[0]
+                return prefix, separator or "/"
+        with self._command():
+            listed = self._client.list_folders("", "")
+        separators = [bytes(separator).decode() for _, separator, _ in listed if separator]
+        return "", separators[0] if separators else "/"
+
+    def folder_name(self, path: str) -> str:
+        """The server's name of a folder that the configuration writes with slashes."""
+        parts = [part.strip().replace(self._separator, "_") for part in path.split("/")]
+        if parts[0].upper() == "INBOX":
+            return self._separator.join(["INBOX", *parts[1:]])
+        return self._prefix + self._separator.join(parts)
+
+    def folders(self) -> dict[str, frozenset[str]]:
+        """Every folder's name and LIST attributes."""
+        with self._command():
+            listed = self._client.list_folders()
+        return {_text(name): frozenset(map(_text, attributes)) for attributes, _, name in listed}
+
+    def special_folder(self, attribute: str) -> str:
+        """Name of the folder with a special use such as \\Drafts (RFC 6154), empty where none has it."""
+        return next((name for name, attributes in self.folders().items() if attribute in attributes), "")
+
+    def create_folder(self, folder: str) -> None:
+        """Create and subscribe a folder, its parents with it where the server wants that."""
+        self._check(folder)
+        with self._command():
+            self._client.create_folder(folder)
+        try:
+            with self._command():
+                self._client.subscribe_folder(folder)
+        except RefusedError:
+            pass
+
+    def status(self, folder: str) -> Selected | None:
+        """UIDVALIDITY, UIDNEXT and number of messages of a folder that need not be selected; None if absent."""
+        self._check(folder)
+        items = ["MESSAGES", "UIDNEXT", "UIDVALIDITY"]
+        if self.has("CONDSTORE"):
+            items.append("HIGHESTMODSEQ")
+        try:
+            with self._command():
+                found = self._client.folder_status(folder, items)
+        except RefusedError:
+            return None
+        return Selected(
+            folder,
+            int(found.get(b"UIDVALIDITY", 0)),
+            int(found.get(b"UIDNEXT", 0)),
+            int(found.get(b"MESSAGES", 0)),
+            int(found.get(b"HIGHESTMODSEQ", 0)),
+            keywords=False,
+            read_only=False,
+        )
+
+    def select(self, folder: str, *, readonly: bool = False) -> Selected:
+        """SELECT, or EXAMINE with `readonly`."""
+        self._check(folder)
+        with self._command():
+            found = self._client.select_folder(folder, readonly=readonly)
+        self.selected = Selected(
+            folder,
+            int(found.get(b"UIDVALIDITY", 0)),
+            int(found.get(b"UIDNEXT", 0)),
+            int(found.get(b"EXISTS", 0)),
+            int(found.get(b"HIGHESTMODSEQ", 0)),
+            keywords=b"\\*" in found.get(b"PERMANENTFLAGS", ()),
+            read_only=readonly or b"READ-WRITE" not in found,
+        )
+        return self.selected
+
+    # --- Reading ---
+
+    def since(self, day: date) -> list[int]:
+        """UIDs of messages that arrived on or after `day`."""
+        return self._search(["SINCE", day])
+
+    def starting_at(self, uid: int) -> list[int]:
+        """UIDs from `uid` on, in order. `n:*` always names the last message (RFC 9051, 6.4.4); it is dropped."""
+        return [found for found in self._search(["UID", f"{uid}:*"]) if found >= uid]
+
+    def changed_since(self, modseq: int) -> list[int]:
+        """UIDs of messages whose flags changed after `modseq` (CONDSTORE, RFC 7162)."""
+        return self._search(["MODSEQ", str(modseq + 1)])
+
+    def _search(self, criteria: list[Any]) -> list[int]:
+        with self._command():
+            return sorted(self._client.search(criteria))
+
+    def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
+        """Size, arrival and flags; a UID that is gone is not in the result."""
+        found: dict[int, Summary] = {}
+        for uid, data in self._fetch(uids, ["FLAGS", "INTERNALDATE", "RFC822.SIZE"]):
+            if b"RFC822.SIZE" in data:
+                found[uid] = Summary(uid, int(data[b"RFC822.SIZE"]), data.get(b"INTERNALDATE"), _flags(data))
+        return found
+
+    def flags(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
+        """Flags and keywords; a UID that is gone is not in the result."""
+        return {uid: _flags(data) for uid, data in self._fetch(uids, ["FLAGS"]) if b"FLAGS" in data}
+
+    def labels(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
+        """Gmail's labels (X-GM-EXT-1)."""
+        with self._command():
+            found = self._client.get_gmail_labels(list(uids)) if uids else {}
+        return {uid: frozenset(map(_text, labels)) for uid, labels in found.items()}
+
+    def keys(self, uids: Sequence[int]) -> dict[int, str]:
+        """Each message's content key; a UID that is gone is not in the result."""
+        return {
+            uid: content_key(data[b"BODY[HEADER]"], int(data[b"RFC822.SIZE"]))
+            for uid, data in self._fetch(uids, ["RFC822.SIZE", "BODY.PEEK[HEADER]"])
+            if b"BODY[HEADER]" in data and b"RFC822.SIZE" in data
+        }
+
+    def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
+        """Each message's Message-ID field, empty where it has none."""
+        wanted = "BODY[HEADER.FIELDS (MESSAGE-ID)]"
+        found: dict[int, str] = {}
+        for uid, data in self._fetch(uids, ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"]):
+            field = data.get(wanted.encode(), b"")
+            match = re.search(rb"<[^<>\s]+>", field)
+            found[uid] = match.group().decode("ascii", "replace") if match else ""
+        return found
+
+    def read(self, uids: Sequence[int]) -> Iterator[Fetched]:
+        """Read messages in batches; nothing is marked as read. A UID that is gone yields nothing."""
+        for start in range(0, len(uids), BATCH_MESSAGES):
+            summaries = self.summaries(uids[start : start + BATCH_MESSAGES])
+            small = [summary for summary in summaries.values() if summary.size <= WHOLE_LIMIT]
+            for batch in _by_bytes(small):
+                yield from self._read_whole(batch)
+            for summary in summaries.values():
+                if summary.size > WHOLE_LIMIT:
+                    yield from self._read_text_only(summary)
+
+    def _read_whole(self, summaries: Mapping[int, Summary]) -> Iterator[Fetched]:
+        # Header and text are asked for apart, since their sum is the mail and the header alone its identity.
+        for uid, data in self._fetch(list(summaries), ["BODY.PEEK[HEADER]", "BODY.PEEK[TEXT]"]):
+            header, text = data.get(b"BODY[HEADER]"), data.get(b"BODY[TEXT]")
+            if header is not None:
+                yield Fetched(summaries[uid], content_key(header, summaries[uid].size), header + (text or b""))
+
+    def _read_text_only(self, summary: Summary) -> Iterator[Fetched]:
+        for uid, data in self._fetch([summary.uid], ["BODY.PEEK[HEADER]", "BODYSTRUCTURE"]):
+            header = data.get(b"BODY[HEADER]")
+            if header is None or uid != summary.uid:
+                continue
+            numbers = list(_text_parts(data.get(b"BODYSTRUCTURE")))[:8]
+            wanted = [f"BODY.PEEK[{n}{mime}" for n in numbers for mime in (".MIME]", f"]<0.{TEXT_PART_LIMIT}>")]
+            parts = dict(self._fetch([uid], wanted)).get(uid, {}) if wanted else {}
+            yield Fetched(summary, content_key(header, summary.size), _assembled(header, numbers, parts))
+
+    def _fetch(self, uids: Sequence[int], items: list[str]) -> Iterator[tuple[int, Mapping[bytes, Any]]]:
+        for start in range(0, len(uids), BATCH_MESSAGES):
+            with self._command(FETCH_SECONDS):
+                found = self._client.fetch(list(uids[start : start + BATCH_MESSAGES]), items)
+            yield from found.items()
+
+    # --- Changing ---
+
+    def add_keywords(self, uids: Sequence[int], keywords: Collection[str]) -> None:
+        """STORE +FLAGS.SILENT of our own keywords; the caller proves by `flags` that they were kept."""
+        self._store(uids, [self._keyword(word) for word in keywords], self._client.add_flags)
+
+    def remove_keywords(self, uids: Sequence[int], keywords: Collection[str]) -> None:
+        """STORE -FLAGS.SILENT of our own keywords."""
+        self._store(uids, [self._keyword(word) for word in keywords], self._client.remove_flags)
+
+    def add_labels(self, uids: Sequence[int], labels: Collection[str]) -> None:
+        """Add Gmail labels (X-GM-EXT-1)."""
+        self._store(uids, [self._check(label) for label in labels], self._client.add_gmail_labels)
+
+    def remove_labels(self, uids: Sequence[int], labels: Collection[str]) -> None:
+        """Remove Gmail labels."""
+        self._store(uids, [self._check(label) for label in labels], self._client.remove_gmail_labels)
+
+    def _store(self, uids: Sequence[int], names: list[str], verb: Callable[..., object]) -> None:
+        with self._command():
+            verb(list(uids), names, silent=True)
+
+    def copy(self, uids: Sequence[int], folder: str) -> None:
+        """UID COPY into an existing folder."""
+        self._check(folder)
+        with self._command(FETCH_SECONDS):
+            self._client.copy(list(uids), folder)
+
+    def move(self, uids: Sequence[int], folder: str) -> None:
+        """UID MOVE into an existing folder (RFC 6851); the server must offer MOVE."""
+        self._check(folder)
+        with self._command(FETCH_SECONDS):
+            self._client.move(list(uids), folder)
+
+    def remove(self, uids: Sequence[int]) -> None:
+        """Mark as deleted and UID EXPUNGE just these (UIDPLUS, RFC 4315).
+
+        Only for messages whose copy was verified, or that are our own notes. Where the server refuses, the mark is
+        taken back and `RefusedError` raised.
+        """
+        if not self.has("UIDPLUS"):
+            raise RefusedError("the server cannot remove single messages (no UIDPLUS)")
+        try:
+            with self._command():
+                self._client.add_flags(list(uids), [imapclient.DELETED], silent=True)
+            with self._command():
+                self._client.uid_expunge(list(uids))
+        except RefusedError:
+            with self._command():
+                self._client.remove_flags(list(uids), [imapclient.DELETED], silent=True)
+            raise
+
+    def append(self, folder: str, mails: Sequence[Mail]) -> None:
+        """APPEND our own mails, in one command where the server offers MULTIAPPEND (RFC 3502)."""
+        self._check(folder)
+        if len(mails) > 1 and self.has("MULTIAPPEND"):
+            with self._command(FETCH_SECONDS):
+                sent = [{"msg": mail.raw, "flags": mail.flags, "date": mail.at} for mail in mails]
+                typ, data = self._client.multiappend(folder, sent)
+                if typ != "OK":
+                    raise imap_errors.IMAPClientError(f"append failed: {data!r}")
+            return
+        for mail in mails:
+            with self._command():
+                self._client.append(folder, mail.raw, mail.flags, mail.at)
+
+    # --- Waiting ---
+
+    def wait(self, seconds: float) -> bool:
+        """IDLE (RFC 2177) on the selected folder for at most `seconds`; True when something arrived.
+
+        Raises `MailboxError` when the connection is found dead.
+        """
+        with self._command():
+            self._client.idle()
+        started = _monotonic()
+        # The watchdog of a command does not fit a wait; the poll below has a timeout of its own.
+        with _translated(self._account):
+            answers = self._client.idle_check(timeout=seconds)
+        # At the end of a connection idle_check returns nothing, at once and for ever.
+        if not answers and _monotonic() - started < 0.9 * seconds:
+            self.interrupt()
+            raise MailboxError(f'account "{self._account}": the server ended the connection')
+        if any(answer[0] == b"BYE" for answer in answers):
+            self.interrupt()
+            raise MailboxError(f'account "{self._account}": the server said goodbye')
+        with self._command(30):
+            _, late = self._client.idle_done()
+        return any(len(answer) > 1 and answer[1] in (b"EXISTS", b"RECENT") for answer in [*answers, *late])
+
+    def _check(self, argument: str) -> str:
+        if re.search(r"[\x00-\x1f\x7f]", argument):
+            raise RefusedError("a folder or label name holds control characters")
+        return argument
+
+    def _keyword(self, word: str) -> str:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,60}", word):
+            raise RefusedError("a keyword must be a plain word")
+        return word
+
+
+def _monotonic() -> float:
+    import time  # noqa: PLC0415
+
+    return time.monotonic()
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _flags(data: Mapping[bytes, Any]) -> frozenset[str]:
+    return frozenset(_text(flag) for flag in data.get(b"FLAGS", ()))
+
+
+def _by_bytes(summaries: Iterable[Summary]) -> Iterator[dict[int, Summary]]:
+    batch: dict[int, Summary] = {}
+    total = 0
+    for summary in summaries:
+        if batch and total + summary.size > BATCH_BYTES:
+            yield batch
+            batch, total = {}, 0
+        batch[summary.uid] = summary
+        total += summary.size
+    if batch:
+        yield batch
+
+
+# --- Very large messages ---------------------------------------------------------------------------------
+
+
+def _text_parts(structure: Any, number: str = "") -> Iterator[str]:
+    """Numbers of the text parts of a BODYSTRUCTURE that are no attachments (RFC 9051, 7.5.2)."""
+    if not isinstance(structure, tuple) or not structure:
+        return
+    if isinstance(structure[0], list):
+        for index, part in enumerate(structure[0], start=1):
+            yield from _text_parts(part, f"{number}.{index}" if number else str(index))
+    elif structure[0].lower() == b"text" and structure[1].lower() in (b"plain", b"html"):
+        dispositions = [item[0].lower() for item in structure[8:] if isinstance(item, tuple) and item and isinstance(item[0], bytes)]
+        if b"attachment" not in dispositions:
+            yield number or "1"
+
+
+def _assembled(header: bytes, numbers: list[str], parts: Mapping[bytes, Any]) -> bytes:
+    """A mail of the original header fields and the text parts alone."""
+    boundary = b"triage-" + hashlib.sha256(header).hexdigest()[:32].encode()
+    fields = re.split(rb"\r?\n(?![ \t])", header.rstrip(b"\r\n"))
+    kept = [field for field in fields if not field.lower().startswith((b"content-", b"mime-version"))]
+    kept += [b"MIME-Version: 1.0", b'Content-Type: multipart/mixed; boundary="' + boundary + b'"']
+    single = [field for field in fields if field.lower().startswith(b"content-")]
+    lines = [b"\r\n".join(kept), b""]
+    for number in numbers:
+        mime = parts.get(f"BODY[{number}.MIME]".encode()) or b"\r\n".join(single) + b"\r\n\r\n"
+        body = parts.get(f"BODY[{number}]<0>".encode(), b"") or b""
+        lines += [b"--" + boundary, mime.rstrip(b"\r\n") + b"\r\n", body]
+    return b"\r\n".join([*lines, b"--" + boundary + b"--", b""])
+
+
+# --- Connecting ------------------------------------------------------------------------------------------
+
+
+def _connected(account: Account) -> imapclient.IMAPClient:
+    context = _tls(account)
+    where = f'account "{account.name}": {account.host}:{account.port}'
+    try:
+        client = imapclient.IMAPClient(
+            account.host,
+            port=account.port,
+            ssl=account.security == "tls",
+            ssl_context=context,
+            timeout=imapclient.SocketTimeout(CONNECT_SECONDS, READ_SECONDS),
+        )
+        client.normalise_times = False
+        if account.security == "starttls":
+            _start_tls(client, context, where)
+    except ssl.SSLCertVerificationError as error:
+        raise MailboxError(
+            f"{where}: the server's certificate is not trusted ({error.verify_message}); "
+            "check host, or name its authority with ca_file"
+        ) from None
+    except ssl.SSLError as error:
+        raise MailboxError(f"{where}: no secure connection ({error.reason}); check port and security") from None
+    except socket.gaierror:
+        raise MailboxError(f"{where}: this name cannot be found; check host and your connection") from None
+    except (OSError, imap_errors.IMAPClientError) as error:
+        raise MailboxError(f"{where}: cannot be reached ({_short(error)})") from None
+    return client
+
+
+def _tls(account: Account) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if account.ca_file is not None:
+        path = account.ca_file.expanduser()
+        try:
+            context.load_verify_locations(path)
+        except (OSError, ssl.SSLError):
+            raise MailboxError(f'account "{account.name}": ca_file {path} is no readable PEM certificate') from None
+    return context
+
+
+def _start_tls(client: imapclient.IMAPClient, context: ssl.SSLContext, where: str) -> None:
+    try:
+        client.starttls(context)
+    except ssl.SSLError:
+        _shut(client)
+        raise
+    except (imap_errors.IMAPClientError, OSError):
+        _shut(client)
+        raise MailboxError(f"{where}: the server offers no STARTTLS; nothing was sent in the clear") from None
+
+
+def _sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> None:
+    who = f'account "{account.name}"'
+    if re.search(r"[\x00\r\n]", secret):
+        raise CredentialError(f"{who}: the stored secret holds a line break; store it again")
+    try:
+        if account.auth == "oauth2":
+            client.oauth2_login(account.username, secret)
+        elif not secret.isascii() or not account.username.isascii():
+            client.plain_login(account.username, secret)
+        else:
+            client.login(account.username, secret)
+    except (imap_errors.IMAPClientError, OSError) as error:
+        # The server may echo the command, secret and all: only its response code is looked at.
+        text = str(error).upper()
+        broken = isinstance(error.__context__, imap_errors.IMAPClientAbortError | OSError) or isinstance(error, OSError)
+        if broken or any(code in text for code in ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "TOO MANY")):
+            raise MailboxError(f"{who}: the server cannot sign anybody in just now; try again later") from None
+        raise SignInRefusedError(
+            f"{who}: the server refused user name and password; "
+            f"many providers want an app password here (store it with `triage password {account.name}`)"
+        ) from None
+
+
+def _shut(client: imapclient.IMAPClient) -> None:
+    try:
+        client.socket().shutdown(socket.SHUT_RDWR)
+    except (OSError, AttributeError):
+        pass
+    try:
+        client.shutdown()
+    except (OSError, imap_errors.IMAPClientError):
+        pass
+
+
+@contextmanager
+def _translated(account: str) -> Iterator[None]:
+    """imaplib's exceptions to ours: `RefusedError` where the connection still stands, else `MailboxError`."""
+    where = f'account "{account}"'
+    try:
+        yield
+    except imap_errors.IMAPClientReadOnlyError:
+        # A subclass of "abort", but the connection stands.
+        raise RefusedError(f"{where}: the folder is read-only") from None
+    except (imap_errors.IMAPClientAbortError, imap_errors.ProtocolError, OSError, MemoryError) as error:
+        raise MailboxError(f"{where}: the connection broke ({_short(error)})") from None
+    except (imap_errors.IMAPClientError, imaplib.IMAP4.error) as error:
+        raise RefusedError(f"{where}: the server refused ({_short(error)})") from None
+
+
+def _short(error: BaseException) -> str:
+    """An error without a server's free text, which may quote mail: its response code or its class."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    match = re.search(r"\[([A-Z]{3,20})\b[^\]]{0,40}\]", str(error))
+    return match.group(1) if match else type(error).__name__

@@ -1,0 +1,255 @@
+"""Pure: who writes a mail, as far as its own header fields show it.
+
+A sender is known, school, platform, unknown or suspicious; `warnings` says in words why it is suspicious.
+Nothing here reads what the mail says.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import authres
+
+from triage.config import Config, Teacher
+from triage.message import NOBODY, Message, Person
+
+SenderKind = Literal["known", "school", "platform", "unknown", "suspicious"]
+
+# Services that relay what schools write to parents, by the domain that their mail comes from.
+PLATFORMS = {
+    "arbor.sc": "Arbor",
+    "arbor-education.com": "Arbor",
+    "blackboard.com": "Blackboard",
+    "bloomz.com": "Bloomz",
+    "bloomz.net": "Bloomz",
+    "bromcom.com": "Bromcom",
+    "classcharts.com": "Class Charts",
+    "classdojo.com": "ClassDojo",
+    "classlist.com": "Classlist",
+    "classroom.google.com": "Google Classroom",
+    "compass.education": "Compass",
+    "compassedu.net": "Compass",
+    "edlio.com": "Edlio",
+    "edsby.com": "Edsby",
+    "edulinkone.com": "Edulink One",
+    "finalsite.com": "Finalsite",
+    "infinitecampus.com": "Infinite Campus",
+    "infinitecampus.org": "Infinite Campus",
+    "instructure.com": "Canvas",
+    "konstella.com": "Konstella",
+    "managebac.com": "ManageBac",
+    "mybrightwheel.com": "Brightwheel",
+    "parentmail.co.uk": "ParentMail",
+    "parentpay.com": "ParentPay",
+    "parentsquare.com": "ParentSquare",
+    "peachjar.com": "Peachjar",
+    "powerschool.com": "PowerSchool",
+    "procareconnect.com": "Procare",
+    "remind.com": "Remind",
+    "satchelone.com": "Satchel One",
+    "schoology.com": "Schoology",
+    "schoolmessenger.com": "SchoolMessenger",
+    "schoolstatus.com": "SchoolStatus",
+    "seesaw.me": "Seesaw",
+    "sentral.com.au": "Sentral",
+    "showmyhomework.co.uk": "Satchel One",
+    "skyward.com": "Skyward",
+    "smore.com": "Smore",
+    "swiftk12.com": "Swift K12",
+    "talkingpts.org": "TalkingPoints",
+    "teamshomework.com": "Teams",
+    "toddleapp.com": "Toddle",
+    "tapestryjournal.com": "Tapestry",
+    "weduc.com": "Weduc",
+}
+
+_FREE_MAIL = frozenset(
+    "gmail.com googlemail.com yahoo.com outlook.com hotmail.com live.com aol.com icloud.com me.com proton.me "
+    "protonmail.com gmx.com gmx.net mail.com mail.ru yandex.com zoho.com tutanota.com".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the header fields say of the sender.
+
+    `via` names the platform that relays, `person` the configured or learned teacher.
+    """
+
+    kind: SenderKind
+    warnings: tuple[str, ...] = ()
+    via: str = ""
+    teacher: Teacher | None = None
+
+
+def sender_standing(message: Message, config: Config, learned: Collection[str] = ()) -> Standing:
+    """Judge the sender; `learned` holds addresses that the parent made known by filing or answering."""
+    address, domain = message.sender.address, message.sender.domain
+    teacher = next((t for t in config.school.teachers if t.address == address), None)
+    via = _platform(domain, config)
+    warnings = tuple(_warnings(message, config, via))
+    if warnings:
+        return Standing("suspicious", warnings, via, teacher)
+    if teacher is not None or address in learned:
+        return Standing("known", via=via, teacher=teacher)
+    if any(within(domain, school) for school in config.school.domains):
+        return Standing("school", via=via)
+    return Standing("platform", via=via) if via else Standing("unknown")
+
+
+def within(domain: str, parent: str) -> bool:
+    """Whether `domain` is `parent` or below it."""
+    return domain == parent or domain.endswith(f".{parent}")
+
+
+def _platform(domain: str, config: Config) -> str:
+    for relay in config.school.platforms:
+        if within(domain, relay):
+            return relay
+    return next((name for relay, name in PLATFORMS.items() if within(domain, relay)), "")
+
+
+def _warnings(message: Message, config: Config, via: str) -> Iterable[str]:
+    yield from (f"it has {defect}" for defect in message.defects if defect == "more than one from field")
+    if failure := _authentication_failure(message, config.school.authserv_id):
+        yield failure
+    if imitated := _imitated_domain(message.sender.domain, config, via):
+        yield f"its domain {message.sender.domain} looks like {imitated} but is another"
+    yield from _display_name_theft(message.sender, config, via)
+    yield from _reply_elsewhere(message, config, via)
+
+
+def _authentication_failure(message: Message, authserv_id: str | None) -> str:
+    """The receiving server's finding, where it says that the sender is forged (RFC 8601).
+
+    Only failures are believed, and only the topmost field or the configured server's: a forger may add a
+    "pass" of his own, and gains nothing by adding a "fail".
+    """
+    for value in message.headers.get("authentication-results", ()):
+        try:
+            header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
+        except (authres.AuthResError, ValueError, IndexError, AttributeError):
+            continue
+        if authserv_id is not None and header.authserv_id != authserv_id:
+            continue
+        results = {str(r.method).lower(): str(r.result).lower() for r in header.results or ()}
+        if results.get("dmarc") == "fail":
+            return f"{header.authserv_id} says that the sender's domain did not send it (DMARC failed)"
+        failed = {"fail", "softfail", "permerror"}
+        if "dmarc" not in results and results.get("spf") in failed and results.get("dkim") != "pass":
+            return f"{header.authserv_id} says that the sender's address was not confirmed (SPF failed)"
+        return ""
+    return ""
+
+
+# --- Domains that imitate --------------------------------------------------------------------------------
+
+_LOOKALIKES = str.maketrans({"0": "o", "1": "l", "3": "e", "5": "s", "|": "l"})
+
+
+def _skeleton(domain: str) -> str:
+    """The domain as a hurried eye reads it: accents and look-alike characters folded, hyphens gone."""
+    try:
+        domain = domain.encode("ascii").decode("idna")
+    except UnicodeError:
+        pass
+    folded = "".join(c for c in unicodedata.normalize("NFKD", domain) if not unicodedata.combining(c))
+    folded = folded.translate(_CONFUSABLE).translate(_LOOKALIKES).replace("rn", "m").replace("vv", "w")
+    return re.sub(r"[-_]", "", folded)
+
+
+_LURE = re.compile(r"k12|school|edu|isd|district|parent|portal|login|signin|secure|verify|account|support|mail|online|web")
+
+# Cyrillic and Greek letters that look Latin.
+_CONFUSABLE = str.maketrans("аеіорсухѕјһԁɡοανρι", "aeiopcyxsjhdgoavpi")
+
+
+def _imitated_domain(domain: str, config: Config, via: str) -> str:
+    if via or not domain:
+        return ""
+    genuine = {*config.school.domains, *config.school.platforms, *PLATFORMS}
+    genuine |= {teacher.address.rpartition("@")[2] for teacher in config.school.teachers} - _FREE_MAIL
+    if any(within(domain, real) for real in genuine):
+        return ""
+    return next((real for real in sorted(genuine) if _imitates(domain, real)), "")
+
+
+def _imitates(domain: str, real: str) -> bool:
+    seen, wanted = _skeleton(domain), _skeleton(real)
+    if seen == wanted or f".{wanted}." in f".{seen}.":
+        return True
+    name, real_name = seen.partition(".")[0], wanted.partition(".")[0]
+    if len(real_name) < 6:
+        return False
+    if _distance_one(name, real_name):
+        return True
+    # maplewood-k12, maplewoodlogin: the school's own word with a lure added; maplewoodbakery is somebody else.
+    return name.startswith(real_name) and bool(_LURE.search(name.removeprefix(real_name)))
+
+
+def _distance_one(one: str, other: str) -> bool:
+    """Whether one insertion, deletion, substitution or swap of neighbours makes `one` into `other`."""
+    if abs(len(one) - len(other)) > 1 or one == other:
+        return False
+    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    rest, other_rest = one[start:], other[start:]
+    return (
+        rest[1:] == other_rest[1:]
+        or rest[1:] == other_rest
+        or rest == other_rest[1:]
+        or (rest[2:] == other_rest[2:] and rest[:2] == other_rest[1::-1])
+    )
+
+
+# --- Names and answers that lead elsewhere ---------------------------------------------------------------
+
+
+def _display_name_theft(sender: Person, config: Config, via: str) -> Iterable[str]:
+    inner = re.search(r"[\w.+-]+@([\w-]+\.[\w.-]+)", sender.name)
+    if inner and not _same_organisation(inner.group(1).lower().rstrip("."), sender.domain):
+        yield f"it shows the address {inner.group()} but comes from {sender.address}"
+    if via or any(within(sender.domain, domain) for domain in config.school.domains):
+        return
+    for teacher in config.school.teachers:
+        if sender.address != teacher.address and _same_name(sender.name, teacher.name):
+            yield f"it carries the name of {teacher.name} but comes from {sender.address}"
+
+
+def _same_name(shown: str, known: str) -> bool:
+    shown_words, known_words = _name_words(shown), _name_words(known)
+    return bool(known_words) and known_words <= shown_words
+
+
+def _name_words(name: str) -> set[str]:
+    titles = {"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "coach", "sr", "sra", "srta"}
+    return {word for word in re.findall(r"[^\W\d_]+", name.lower()) if word not in titles}
+
+
+def _reply_elsewhere(message: Message, config: Config, via: str) -> Iterable[str]:
+    if via or "list-id" in message.headers:
+        return
+    sender = message.sender
+    for person in message.reply_to:
+        if _same_organisation(person.domain, sender.domain) or _platform(person.domain, config):
+            continue
+        trusted = (*config.school.domains, *(t.address.rpartition("@")[2] for t in config.school.teachers))
+        if person.domain in _FREE_MAIL or any(within(sender.domain, domain) for domain in trusted):
+            yield f"an answer would go to {person.address}, not to {sender.address}"
+
+
+def _same_organisation(one: str, other: str) -> bool:
+    return within(one, other) or within(other, one) or _organisation(one) == _organisation(other) != ""
+
+
+def _organisation(domain: str) -> str:
+    """The last labels of a domain that one owner holds, near enough: three for k12.xx.us, co.uk and the like."""
+    labels = domain.split(".")
+    deep = len(labels) > 2 and (len(labels[-2]) <= 3 or labels[-2] in ("k12", "school"))
+    return ".".join(labels[-3:] if deep else labels[-2:])
+
+
+def answer_address(message: Message) -> Person:
+    """Whom an answer reaches: Reply-To where the mail has one, else From."""
+    return next(iter(message.reply_to), message.sender) or NOBODY
