@@ -251,7 +251,7 @@ class Config(Table):
 
     def to_json(self) -> str:
         """The whole configuration as JSON, for the worker process; there is no secret in it."""
-        return self.model_dump_json()
+        return self.model_dump_json(exclude_unset=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Config":

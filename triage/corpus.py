@@ -98,8 +98,9 @@ class Record(_Row):
 def _encoded(name: str, value: str) -> str:
     if value.isascii():
         return value
-    if name.lower() in _ADDRESS_HEADERS:
-        return ", ".join(formataddr(pair, "utf-8") for pair in getaddresses([value]))
+    pairs = getaddresses([value])
+    if name.lower() in _ADDRESS_HEADERS and all(address.isascii() for _, address in pairs):
+        return ", ".join(formataddr(pair, "utf-8") for pair in pairs)
     return Header(value, "utf-8").encode()
 
 

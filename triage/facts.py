@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from triage.config import Child, Config
+from triage.config import Config
 from triage.dates import Due, find_dates
 from triage.message import Message, Person
-from triage.sender import Standing, answer_address, sender_standing
+from triage.people import find_child, find_teacher
+from triage.sender import Standing, sender_standing
 from triage.text import sentences
 
 Flag = Literal["plan", "safety", "bulk"]
@@ -43,8 +44,8 @@ def find_facts(message: Message, config: Config, learned: Collection[str] = ()) 
     language = detect_language(own)
     return Facts(
         standing=standing,
-        teacher=_teacher(message, standing),
-        child=_child(message, config, standing),
+        teacher=find_teacher(message, standing),
+        child=find_child(message, config, standing),
         due=_due(message, config, language),
         flags=frozenset(flag for flag, _ in quotes) | _bulk(message),
         quotes=quotes,
@@ -119,103 +120,6 @@ _TODAY = re.compile(
     r"\b(?:today|tonight|this afternoon|tomorrow morning)\b[^.!?\n]{0,60}\b(?:call|pick|collect|bring|needs?)\b|"
     r"\b(?:lo antes posible|de inmediato|urgente|cuanto antes|venga a recoger|pase a recoger|recoger(?:lo|la))\b"
 )
-
-# --- Child and teacher -----------------------------------------------------------------------------------
-
-_NAME = r"[A-ZÁÉÍÓÚÑ][\w'’-]+"
-_NAME_AFTER = re.compile(
-    r"(?:\b(?:about|regarding|re:|for|with|that|and|when|today|parents? of|guardians? of|family of|mom of|dad of|son|daughter|ward|child|student|"
-    rf"su hij[oa]|hij[oa]|alumn[oa]|sobre|que|con)[,:]? |^|[.!?\n] ?|: )(?P<name>{_NAME})(?=(?: {_NAME})?(?:'s|’s| (?:has|is|was|did|had|will|would|needs|"
-    r"needed|seems|seemed|got|and|hit|told|came|went|still|really|just|also|can|could|left|made|worked|did(?:n't|n’t)|hasn't|hasn’t|isn't|wasn't|"
-    r"ha|está|estuvo|no|se|fue|tiene|hizo|tuvo|entregó)\b|\n| -|,|\.|$))"
-)
-_NOT_NAMES = frozenset(
-    "i he she they we it you this that there these those the a an my our your his her their hi hello dear hey good thank thanks please just as if "
-    "in on at to for from by with and but or so also when while what which who how why no not yes yesterday today tomorrow monday tuesday "
-    "wednesday thursday friday saturday sunday january february march april may june july august september october november december mr mrs ms "
-    "miss dr coach principal teacher parent parents families family student students class grade school math maths english science reading "
-    "writing spelling history art music pe homework quiz test exam project report thursday's friday's everyone everybody all each some our "
-    "el la los las su sus un una mi me se que de por para con hoy mañana ayer lunes martes miércoles jueves viernes hola buenos buenas estimado "
-    "estimada estimados queridos gracias fwd fw re sent after before during since because although however unfortunately overall again kind best "
-    "warm regards sincerely cheers up out off over can could would will did does do is are was were has have had let here now then once only "
-    "nothing something someone anyone mom mum dad period unit chapter week room year google canvas classdojo seesaw remind schoology".split()
-)
-_CHILD_WORD = re.compile(r"(?i)\b(?:your (?:son|daughter|child|ward|student)|su hij[oa])\b,? (?P<name>" + _NAME.replace("A-Z", "A-Z") + ")")
-
-
-def _child(message: Message, config: Config, standing: Standing) -> str | None:
-    own = f"{message.subject}\n{message.parts.own}"
-    if config.children:
-        named = [child for child in config.children if _mentions(own, child)]
-        if named:
-            return max(named, key=lambda child: _mentions(own, child)).name
-        return standing.teacher.children[0] if standing.teacher and len(standing.teacher.children) == 1 else None
-    return _probable_name(own, message)
-
-
-def _mentions(text: str, child: Child) -> int:
-    names = (child.name, child.name.split()[0], *child.aliases)
-    return max(len(re.findall(rf"(?i)(?<!\w){re.escape(name)}(?!\w)", text)) for name in names)
-
-
-def _probable_name(own: str, message: Message) -> str | None:
-    """With no children configured: the name that the mail itself keeps coming back to."""
-    strangers = {word.lower() for text in (message.sender.name, message.parts.signature) for word in re.findall(r"\w+", text)}
-    strangers |= {word.lower() for person in message.recipients for word in re.findall(r"\w+", person.name)}
-    greeted = re.match(r"(?i)\s*(?:[^\n]{0,200}\n)?\s*(?:hi|hello|dear|hey|good \w+|hola)[ ,]+([^\n,!.]{1,60})", own)
-    strangers |= {word.lower() for word in re.findall(r"\w+", greeted.group(1))} if greeted else set()
-    strangers |= {m.lower() for m in re.findall(rf"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Coach|Sr|Sra|Srta|Principal|Prof)\.? ({_NAME})", own)}
-    counts: dict[str, int] = {}
-    for match in _NAME_AFTER.finditer(own):
-        name = match.group("name").removesuffix("'s").removesuffix("’s")
-        if name.lower() not in _NOT_NAMES and name.lower() not in strangers and not name.isupper():
-            counts[name] = counts.get(name, 0) + 1 + 3 * (match.start() < len(message.subject))
-    direct = _CHILD_WORD.search(own)
-    if direct and direct.group("name").lower() not in _NOT_NAMES:
-        return direct.group("name")
-    return max(counts, key=lambda name: counts[name]) if counts else None
-
-
-_TITLED = r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Coach|Principal|Sr|Sra|Srta|Prof|Profe|Maestr[oa]|Señor(?:a|ita)?|Nurse|Fr|Sister)\.?"
-_RELAYED_BY = re.compile(
-    rf"(?m)(?:message|mensaje|note|post|announcement|update|comment|story) (?:from|by|de) (?P<a>(?:{_TITLED} )?{_NAME}(?: {_NAME}){{0,2}})|"
-    rf"^(?P<b>(?:{_TITLED} )?{_NAME}(?: {_NAME}){{0,2}}) (?:sent|posted|shared|added|wrote|commented|messaged|te envió|publicó|ha enviado)\b|"
-    rf"(?P<c>(?:{_TITLED} ){_NAME}) (?:via|on|through|en|por) "
-)
-
-
-def _teacher(message: Message, standing: Standing) -> Person | None:
-    answer = answer_address(message)
-    if standing.teacher is not None:
-        return Person(standing.teacher.name, standing.teacher.address)
-    name = _signed_name(message)
-    if standing.via:
-        relayed = _RELAYED_BY.search(f"{message.subject}\n{message.parts.own}\n{message.sender.name} via x")
-        name = (relayed and next(filter(None, relayed.groups()), "")) or name
-        return Person(name, answer.address) if name else None
-    name = name or _without_service(message.sender.name)
-    return Person(name, answer.address) if name else None
-
-
-def _without_service(display: str) -> str:
-    display = re.sub(r"\s*[(\[<|].*$|\s+(?:via|at|@|-|–)\s.*$", "", display).strip('" ')
-    if match := re.fullmatch(rf"({_NAME}(?:[- ]{_NAME})?),\s*({_NAME}(?: {_NAME}|\s\w\.?)?)", display):
-        return f"{match.group(2)} {match.group(1)}"
-    return display
-
-
-def _signed_name(message: Message) -> str:
-    """The name beneath the mail: the first short line after the sign-off, or a last line that is a name."""
-    lines = [line.strip(" ,-–—~*") for line in message.parts.signature.split("\n")[1:]]
-    inline = re.search(rf"(?:,|[-–—~]|thanks|regards|best) ?({_TITLED} {_NAME})\s*$", message.parts.signature.split("\n")[0])
-    lines += [line.strip(" ,-–—~*") for line in message.parts.own.split("\n")[-1:]]
-    if inline:
-        lines.insert(0, inline.group(1))
-    for line in lines:
-        if match := re.match(rf"({_TITLED} {_NAME}(?:[- ]{_NAME})?|{_NAME}(?: (?:{_NAME}|[A-Z]\.?)){{0,3}})(?=$|,| [-–—|(•])", line):
-            return match.group(1)
-    return ""
-
 
 # --- Dates and language ----------------------------------------------------------------------------------
 

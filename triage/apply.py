@@ -1,0 +1,396 @@
+"""Carries out actions: journal, act, verify, commit; and takes up after a crash what was left open.
+
+The order makes every step safe to be the last one. Actions are done in groups that share a command, but each has
+its own journal row and is proved by itself, by content: a move is done when a message of the same key stands in
+the target, among those that arrived after the command was sent.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+
+from triage.errors import RefusedError
+from triage.mailbox import Mail, Mailbox
+from triage.plan import Action, Place
+from triage.store import Op, Store
+
+GROUP = 400
+
+
+class StoppedError(Exception):
+    """The program is to end; nothing is half done that the journal does not know of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a group ended: `failed` gives, for each message that stays where it is, the reason."""
+
+    failed: Mapping[str, str]
+    places: Mapping[str, Place]
+
+
+class Applier:
+    """Runs the actions of one account; use for one pass."""
+
+    def __init__(
+        self, box: Mailbox, store: Store, account: str, clock: Callable[[], datetime], stop: Callable[[], bool]
+    ) -> None:
+        self._box, self._store, self._account = box, store, account
+        self._clock, self._stop = clock, stop
+        self._failed: dict[str, str] = {}
+        self._places: dict[str, Place] = {}
+        self._existing: set[str] = set()
+
+    def apply(self, run: str, actions: Sequence[Action]) -> Outcome:
+        """Journal and carry out one group of at most `GROUP` messages' actions."""
+        return self.carry_out(self._store.journal(run, self._account, actions))
+
+    def carry_out(self, ops: Sequence[Op]) -> Outcome:
+        """Carry out actions that the journal holds already, in the one safe order."""
+        self._failed, self._places = {}, {}
+        # All flags before all moves: a message that could not be tagged stays, and servers are far quicker so.
+        self._each(ops, ("tag", "label", "untag", "unlabel"), self._flag, by_target=False)
+        self._each(ops, ("move", "copy"), self._file, by_target=True)
+        self._each(ops, ("note", "draft"), self._append, by_target=True, by_source=False)
+        self._each(ops, ("remove",), self._remove, by_target=False)
+        return Outcome(dict(self._failed), dict(self._places))
+
+    def _each(
+        self,
+        ops: Sequence[Op],
+        kinds: tuple[str, ...],
+        verb: Callable[[list[Op]], None],
+        *,
+        by_target: bool,
+        by_source: bool = True,
+    ) -> None:
+        groups: dict[tuple[object, ...], list[Op]] = defaultdict(list)
+        for op in ops:
+            if op.action.kind not in kinds:
+                continue
+            if op.action.key in self._failed:
+                self._fail(op, self._failed[op.action.key])
+                continue
+            action = op.action
+            group = (
+                action.kind,
+                action.place.folder if by_source else "",
+                action.target if by_target else action.tags,
+            )
+            groups[group].append(op)
+        for members in groups.values():
+            if self._stop():
+                raise StoppedError
+            verb(members)
+
+    def _fail(self, op: Op, reason: str) -> None:
+        self._store.mark(op, "failed", detail=reason)
+        # A note that could not be appended leaves its message well filed.
+        if op.action.kind not in ("note", "draft"):
+            self._failed.setdefault(op.action.key, reason)
+
+    # --- Flags ---
+
+    def _flag(self, ops: list[Op]) -> None:
+        first = ops[0].action
+        present = self._present(ops)
+        verb = {
+            "tag": self._box.add_keywords,
+            "untag": self._box.remove_keywords,
+            "label": self._box.add_labels,
+            "unlabel": self._box.remove_labels,
+        }[first.kind]
+        refused = self._in_one([op.action.place.uid for op in present], lambda uids: verb(uids, first.tags))
+        if first.kind in ("tag", "untag"):
+            seen = self._box.flags([op.action.place.uid for op in present])
+        else:
+            seen = self._box.labels([op.action.place.uid for op in present])
+        wanted = set(first.tags)
+        for op in present:
+            uid = op.action.place.uid
+            now = seen.get(uid)
+            if uid in refused:
+                self._fail(op, refused[uid])
+            elif now is None:
+                self._gone(op)
+            elif (wanted <= now) if first.kind in ("tag", "label") else not (wanted & now):
+                self._store.mark(op, "done", uid=uid)
+            else:
+                self._fail(op, "the server did not keep the tag")
+
+    def _in_one(self, uids: list[int], verb: Callable[[list[int]], None]) -> dict[int, str]:
+        """Run a command on all; where it is refused, on each alone. Returns the reasons of those refused."""
+        if not uids:
+            return {}
+        try:
+            verb(uids)
+        except RefusedError as error:
+            if len(uids) == 1:
+                return {uids[0]: str(error)}
+        else:
+            return {}
+        refused: dict[int, str] = {}
+        for position, uid in enumerate(uids):
+            if position == len(refused) == 3:
+                # The first three were all refused: it is the folder, not the message.
+                return refused | dict.fromkeys(uids[position:], refused[uids[0]])
+            refused |= self._in_one([uid], verb)
+        return refused
+
+    # --- Filing ---
+
+    def _file(self, ops: list[Op]) -> None:
+        target, kind = ops[0].action.target, ops[0].action.kind
+        try:
+            uidvalidity, uidnext = self._target(target)
+        except RefusedError as error:
+            for op in ops:
+                self._fail(op, f'folder "{target}" cannot be used: {error}')
+            return
+        present = self._present(ops)
+        moving = kind == "move" and self._box.has("MOVE")
+        self._store.mark_sent(present, uidvalidity, uidnext)
+        command = self._box.move if moving else self._box.copy
+        refused = self._in_one([op.action.place.uid for op in present], lambda uids: command(uids, target))
+        self._prove(present, target, uidvalidity, uidnext, refused)
+
+    def _prove(
+        self, ops: Sequence[Op], target: str, uidvalidity: int, uidnext: int, refused: Mapping[int, str]
+    ) -> None:
+        """Find each message in the target by content, and take it out of the source if it is still there."""
+        arrived = self._arrivals(target, uidnext)
+        source = ops[0].action.place.folder if ops else ""
+        self._box.select(source)
+        here = self._box.keys([op.action.place.uid for op in ops])
+        doubled = []
+        for op in ops:
+            uid = op.action.place.uid
+            in_target = arrived.get(op.action.key)
+            in_source = here.get(uid) == op.action.key
+            if in_target is None:
+                if in_source:
+                    self._fail(op, refused.get(uid, "the server did not move it"))
+                else:
+                    self._gone(op)
+            elif in_source and op.action.kind == "move":
+                self._store.mark(op, "copied", uid=in_target)
+                doubled.append((op, in_target))
+            else:
+                self._filed(op, Place(target, uidvalidity, in_target))
+        self._take_out(doubled, target, uidvalidity)
+
+    def _take_out(self, doubled: Sequence[tuple[Op, int]], target: str, uidvalidity: int) -> None:
+        """Remove from the source what was just proved to stand in the target."""
+        refused = self._in_one([op.action.place.uid for op, _ in doubled], self._box.remove)
+        for op, uid in doubled:
+            if reason := refused.get(op.action.place.uid):
+                self._fail(op, f"copied, but the original could not be removed: {reason}")
+            else:
+                self._filed(op, Place(target, uidvalidity, uid))
+
+    def _filed(self, op: Op, place: Place) -> None:
+        self._store.mark(op, "done", uid=place.uid)
+        if op.action.kind == "move":
+            self._places[op.action.key] = place
+
+    def _gone(self, op: Op) -> None:
+        """In neither place: the parent, or a rule, took it meanwhile. It is theirs now."""
+        self._store.mark(op, "vanished")
+        self._failed.setdefault(op.action.key, "")
+
+    # --- Notes and drafts ---
+
+    def _append(self, ops: list[Op]) -> None:
+        target = ops[0].action.target
+        try:
+            uidvalidity, uidnext = self._target(target)
+        except RefusedError as error:
+            for op in ops:
+                self._fail(op, f'folder "{target}" cannot be used: {error}')
+            return
+        self._store.mark_sent(ops, uidvalidity, uidnext)
+        at = self._clock()
+        mails = [Mail(_dated(op.action, at), _append_flags(op.action), at) for op in ops]
+        reason = ""
+        try:
+            self._box.append(target, mails)
+        except RefusedError as error:
+            reason = str(error)
+        arrived = self._appended(target, uidnext)
+        for op in ops:
+            uid = arrived.get(op.action.message_id)
+            if uid is None:
+                self._fail(op, reason or "the server did not keep the note")
+            else:
+                self._store.mark(op, "done", uid=uid)
+
+    def _remove(self, ops: list[Op]) -> None:
+        """Take back what we added: a note or draft of ours, or the copy of a message whose original stands."""
+        folder = ops[0].action.place.folder
+        selected = self._box.select(folder)
+        uids = [op.action.place.uid for op in ops]
+        ids, keys = self._box.message_ids(uids), self._box.keys(uids)
+        for op in ops:
+            place, ours = op.action.place, op.action.message_id
+            same = ids.get(place.uid) == ours if ours else keys.get(place.uid) == op.action.key
+            if selected.uidvalidity != place.uidvalidity or not same:
+                self._store.mark(op, "vanished")
+                continue
+            try:
+                self._box.remove([place.uid])
+                self._store.mark(op, "done", uid=place.uid)
+            except RefusedError as error:
+                self._fail(op, str(error))
+
+    # --- What they share ---
+
+    def _present(self, ops: Sequence[Op]) -> list[Op]:
+        """Those whose source folder is still the one that the UIDs belong to; the folder is selected."""
+        folder = ops[0].action.place.folder
+        selected = self._box.selected
+        if selected is None or selected.folder != folder or selected.read_only:
+            selected = self._box.select(folder)
+        if selected.read_only:
+            for op in ops:
+                self._fail(op, f'folder "{folder}" is read-only')
+            return []
+        for op in ops:
+            if op.action.place.uidvalidity != selected.uidvalidity:
+                self._fail(op, f'folder "{folder}" was rebuilt meanwhile')
+        return [op for op in ops if op.action.place.uidvalidity == selected.uidvalidity]
+
+    def _target(self, folder: str) -> tuple[int, int]:
+        """UIDVALIDITY and UIDNEXT of a target folder, which is made if it is not there."""
+        status = self._box.status(folder)
+        if status is None and folder not in self._existing:
+            self._existing.add(folder)
+            self._box.create_folder(folder)
+            status = self._box.status(folder)
+        if status is None or not status.uidvalidity or not status.uidnext:
+            raise RefusedError("it cannot be looked into")
+        return status.uidvalidity, status.uidnext
+
+    def _arrivals(self, folder: str, uidnext: int) -> dict[str, int]:
+        """Key to UID of what stands in a folder from `uidnext` on; of two copies the older."""
+        self._box.select(folder, readonly=True)
+        found = self._box.keys(self._box.starting_at(uidnext))
+        return {key: uid for uid, key in sorted(found.items(), reverse=True)}
+
+    def _appended(self, folder: str, uidnext: int) -> dict[str, int]:
+        self._box.select(folder, readonly=True)
+        found = self._box.message_ids(self._box.starting_at(uidnext))
+        return {message_id: uid for uid, message_id in sorted(found.items(), reverse=True)}
+
+    # --- After a crash ---
+
+    def recover(self) -> int:
+        """Bring every open action to an end that the mailbox proves; returns how many there were.
+
+        What was not yet sent is dropped, and planned anew when the message is judged again; what may have been
+        sent is looked for; a note whose message is filed is appended now, unless it already stands there.
+        """
+        open_ops = self._store.open_ops(self._account)
+        self._failed, self._places = {}, {}
+        unsettled: set[str] = set()
+        for op in open_ops:
+            if op.action.kind in ("move", "copy") and op.state in ("sent", "copied"):
+                self._recover_filing(op)
+            elif op.action.kind not in ("note", "draft"):
+                self._store.mark(op, "failed", detail="interrupted")
+                unsettled.add(op.action.key)
+        for key, place in self._places.items():
+            self._store.set_place(self._account, key, place)
+        self._recover_notes([op for op in open_ops if op.action.kind in ("note", "draft")], unsettled)
+        for key in {op.action.key for op in open_ops} - unsettled:
+            self._settle(key)
+        return len(open_ops)
+
+    def _recover_filing(self, op: Op) -> None:
+        target, arrival = op.action.target, op.arrival
+        status = self._box.status(target)
+        same = status is not None and status.uidvalidity == arrival.uidvalidity
+        if status is None:
+            self._store.mark(op, "failed", detail="interrupted")
+            self._failed[op.action.key] = "interrupted"
+            return
+        # A target that was rebuilt has new UIDs for all: look through the whole of it.
+        found = self._arrivals(target, arrival.uid if same else 1)
+        selected = self._box.select(op.action.place.folder)
+        uid = op.action.place.uid
+        same_source = selected.uidvalidity == op.action.place.uidvalidity
+        in_source = same_source and self._box.keys([uid]).get(uid) == op.action.key
+        in_target = found.get(op.action.key)
+        if in_target is None and in_source:
+            self._store.mark(op, "failed", detail="interrupted")
+            self._failed[op.action.key] = "interrupted"
+        elif in_target is None:
+            self._gone(op)
+        elif in_source and op.action.kind == "move":
+            self._store.mark(op, "copied", uid=in_target)
+            self._take_out([(op, in_target)], target, status.uidvalidity)
+        else:
+            self._filed(op, Place(target, status.uidvalidity, in_target))
+
+    def _recover_notes(self, ops: Sequence[Op], unsettled: set[str]) -> None:
+        due = []
+        for op in ops:
+            if op.action.key in unsettled or op.action.key in self._failed:
+                # Its message will be judged again, and gets its note then.
+                self._store.mark(op, "failed", detail="interrupted")
+            elif op.state == "planned":
+                due.append(op)
+            else:
+                self._look_for_note(op, due)
+        by_target: dict[str, list[Op]] = defaultdict(list)
+        for op in due:
+            by_target[op.action.target].append(op)
+        for members in by_target.values():
+            self._append(members)
+
+    def _look_for_note(self, op: Op, missing: list[Op]) -> None:
+        status = self._box.status(op.action.target)
+        if status is None or status.uidvalidity != op.arrival.uidvalidity:
+            # Whether it arrived cannot be known any more; a second one would be worse than none.
+            self._store.mark(op, "failed", detail="its folder was rebuilt meanwhile")
+            return
+        uid = self._appended(op.action.target, op.arrival.uid).get(op.action.message_id)
+        if uid is None:
+            missing.append(op)
+        else:
+            self._store.mark(op, "done", uid=uid)
+
+    def _settle(self, key: str) -> None:
+        stored = self._store.message(self._account, key)
+        if stored is None or stored.status != "pending":
+            return
+        reason = self._failed.get(key)
+        if reason is None:
+            self._store.set_status(self._account, key, "done")
+        elif reason == "":
+            self._store.set_status(self._account, key, "released", "moved by somebody else")
+
+
+def _append_flags(action: Action) -> tuple[str, ...]:
+    return ("\\Seen", "\\Draft") if action.kind == "draft" else ("\\Seen",)
+
+
+def _dated(action: Action, at: datetime) -> bytes:
+    """The mail with its Message-ID and Date, in CRLF."""
+    head = f"Message-ID: {action.message_id}\r\nDate: {format_datetime(at)}\r\n".encode("ascii")
+    return head + re.sub(rb"\r?\n", b"\r\n", action.payload)
+
+
+def in_groups(planned: Iterable[list[Action]]) -> list[list[Action]]:
+    """Messages' actions put together to groups of at most `GROUP` messages; no message is split."""
+    groups: list[list[Action]] = []
+    count = GROUP
+    for actions in planned:
+        if count >= GROUP:
+            groups.append([])
+            count = 0
+        groups[-1] += actions
+        count += 1
+    return groups

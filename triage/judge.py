@@ -1,0 +1,106 @@
+"""From raw mail to judgements: message, facts, scores, verdict, card, as one pure function of its inputs.
+
+This runs inside the worker process; nothing else reads strangers' mail.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from triage.classify import Verdict, classify
+from triage.config import Config
+from triage.facts import Facts, find_facts
+from triage.message import Message, UnreadableError, parse_message
+from triage.plan import deserves_card
+from triage.prompts import Card, Wording, draft_mail, make_card, note_mail, note_text
+
+if TYPE_CHECKING:
+    # Only the worker process pays for scikit-learn.
+    from triage.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class RawMail:
+    """One mail to judge; `received` (aware) stands in for a missing Date."""
+
+    raw: bytes
+    received: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All that the rest of the program learns of one mail.
+
+    `error` is set, and all else empty, where the mail could not be read. `note` and `draft` are mails of ours
+    without Message-ID and Date; `own_words` (subject line and own text) is kept only for corrected mail.
+    """
+
+    message_id: str = ""
+    ours: bool = False
+    from_self: bool = False
+    verdict: Verdict | None = None
+    card: Card | None = None
+    note: str = ""
+    draft: str = ""
+    own_words: str = ""
+    sender_address: str = ""
+    sender_name: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Household:
+    """What judging needs to know besides the mail: configuration, learned senders, the parent's own addresses."""
+
+    config: Config
+    learned: Collection[str] = ()
+    own_addresses: Collection[str] = ()
+    overrides: Path | None = None
+
+
+def judge(mails: Sequence[RawMail], household: Household, model: "Model", today: date) -> list[Judgement]:
+    """One judgement for each mail, in order; a mail that cannot be read is told by its `error`."""
+    read: list[Message | str] = []
+    for mail in mails:
+        try:
+            read.append(parse_message(mail.raw, mail.received))
+        except UnreadableError as error:
+            read.append(str(error))
+    messages = [message for message in read if isinstance(message, Message)]
+    facts = [find_facts(message, household.config, household.learned) for message in messages]
+    scores = iter(model.score(messages, facts))
+    remaining = iter(facts)
+    wording = Wording(household.config.language, household.overrides)
+    found = []
+    for entry in read:
+        if isinstance(entry, str):
+            found.append(Judgement(error=entry))
+        else:
+            its_facts = next(remaining)
+            verdict = classify(entry, its_facts, next(scores), model.thresholds)
+            found.append(_judgement(entry, its_facts, verdict, household, wording, today))
+    return found
+
+
+def _judgement(
+    message: Message, facts: Facts, verdict: Verdict, household: Household, wording: Wording, today: date
+) -> Judgement:
+    to = next(iter(household.own_addresses), "")
+    worth = (verdict.school or verdict.unsure) and deserves_card(verdict)
+    card = make_card(verdict, household.config, wording, today) if worth else None
+    note = note_mail(note_text(card, verdict, wording), card, message, to) if card else None
+    draft = draft_mail(card, message, to) if card else None
+    return Judgement(
+        message_id=message.message_id,
+        ours=message.is_ours,
+        from_self=message.sender.address in household.own_addresses,
+        verdict=verdict,
+        card=card,
+        note=note.as_string() if note else "",
+        draft=draft.as_string() if draft else "",
+        own_words=f"{message.subject}\n{message.parts.own}",
+        sender_address=message.sender.address,
+        sender_name=message.sender.name,
+    )

@@ -1,0 +1,512 @@
+"""SQLite: messages, journal, corrections, digests; the only importer of sqlite3.
+
+One file in a folder of its own (0700, 0600), WAL, `synchronous=FULL`: when a call returns, what it wrote is on
+disk. Times are stored in UTC. The mailbox is the source of truth: a lost state is rebuilt, not mourned.
+"""
+
+import hmac
+import json
+import os
+import secrets
+import sqlite3  # noqa: TID251 - the one place
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import filelock
+
+from triage.errors import BusyError, StoreError
+from triage.plan import Action, Correction, Done, Filed, Known, Place
+
+Status = Literal["pending", "done", "failed", "quarantined", "released"]
+OpState = Literal["planned", "sent", "copied", "done", "failed", "vanished", "undone"]
+
+SCHEMA_VERSION = 1
+# After so many failed passes a message is left in peace, and named in the digest and by doctor.
+MAX_TRIES = 3
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE run (id TEXT PRIMARY KEY, command TEXT NOT NULL, started TEXT NOT NULL, ended TEXT) STRICT;
+CREATE TABLE folder (
+    account TEXT NOT NULL, name TEXT NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,
+    existed INTEGER NOT NULL, modseq INTEGER NOT NULL, looked_at TEXT NOT NULL, PRIMARY KEY (account, name)
+) STRICT;
+CREATE TABLE message (
+    account TEXT NOT NULL, key TEXT NOT NULL, message_id TEXT NOT NULL,
+    folder TEXT NOT NULL, uidvalidity INTEGER NOT NULL, uid INTEGER NOT NULL,
+    received TEXT, day TEXT NOT NULL, status TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '[]', judgement TEXT,
+    PRIMARY KEY (account, key)
+) STRICT;
+CREATE INDEX message_day ON message (day);
+CREATE INDEX message_place ON message (account, folder, uidvalidity, uid);
+CREATE INDEX message_id ON message (message_id);
+CREATE TABLE op (
+    id INTEGER PRIMARY KEY, run TEXT NOT NULL, account TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,
+    folder TEXT NOT NULL, uidvalidity INTEGER NOT NULL, uid INTEGER NOT NULL,
+    target TEXT NOT NULL, tags TEXT NOT NULL, message_id TEXT NOT NULL, payload BLOB NOT NULL,
+    state TEXT NOT NULL, dst_uidvalidity INTEGER NOT NULL DEFAULT 0, dst_uidnext INTEGER NOT NULL DEFAULT 0,
+    dst_uid INTEGER NOT NULL DEFAULT 0, detail TEXT NOT NULL DEFAULT '', UNIQUE (run, account, key, kind, message_id)
+) STRICT;
+CREATE INDEX op_open ON op (account, state);
+CREATE INDEX op_key ON op (account, key);
+CREATE TABLE correction (
+    id INTEGER PRIMARY KEY, account TEXT NOT NULL, key TEXT NOT NULL, labels TEXT, how TEXT NOT NULL, at TEXT NOT NULL,
+    text TEXT NOT NULL DEFAULT '', applied INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE sender (address TEXT PRIMARY KEY, name TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+CREATE TABLE digest (
+    date TEXT PRIMARY KEY, account TEXT NOT NULL, message_id TEXT NOT NULL, covers_to TEXT NOT NULL,
+    state TEXT NOT NULL, dst_uidvalidity INTEGER NOT NULL DEFAULT 0, dst_uidnext INTEGER NOT NULL DEFAULT 0
+) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One message as the state holds it; `judgement` is the worker's answer as data (no body text)."""
+
+    account: str
+    key: str
+    message_id: str
+    place: Place
+    received: datetime | None
+    day: datetime
+    status: Status
+    tries: int
+    error: str
+    tags: frozenset[str]
+    judgement: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One journalled action and how far it got."""
+
+    id: int
+    run: str
+    action: Action
+    state: OpState
+    arrival: Place
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """What was last seen of a folder: the first UID not yet looked at, and how many messages there were."""
+
+    uidvalidity: int
+    uidnext: int
+    existed: int
+    modseq: int
+    looked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A digest on its way: where the scan for it begins."""
+
+    date: date
+    account: str
+    message_id: str
+    covers_to: datetime
+    state: Literal["sent", "done"]
+    dst_uidvalidity: int
+    dst_uidnext: int
+
+
+class StateLock:
+    """Held by the one process that may act on a state folder; released by its death, however it dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._holder = folder / "holder"
+        self._lock = filelock.FileLock(folder / "lock", timeout=0)
+
+    def acquire(self, command: str) -> Self:
+        """Raises `BusyError` naming the holder."""
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            try:
+                holder = self._holder.read_text(encoding="utf-8").strip()
+            except OSError:
+                holder = "another triage"
+            raise BusyError(f"{self._holder.parent}: {holder} is at work on this state folder; try again later") from None
+        self._holder.write_text(f"`triage {command}` (process {os.getpid()})\n", encoding="utf-8")
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._holder.unlink(missing_ok=True)
+        self._lock.release()
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the state folder, for its owner alone. Raises `StoreError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.name == "posix":
+            folder.chmod(0o700)
+    except OSError as error:
+        raise StoreError(f"{folder}: the state folder cannot be made ({error.strerror}); name another with --state") from None
+
+
+class Store:
+    """One connection to the state file."""
+
+    def __init__(self, folder: Path) -> None:
+        prepare_folder(folder)
+        self.path = folder / "state.db"
+        with _reported(self.path):
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._migrate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def _migrate(self) -> None:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StoreError(f"{self.path}: was written by a newer triage; update this one, or name another --state")
+        if version == 0:
+            with self.transaction():
+                for statement in _SCHEMA.split(";\n"):
+                    if statement.strip():
+                        self._db.execute(statement)
+                self._db.execute("INSERT INTO meta VALUES ('install_key', ?)", (secrets.token_hex(32),))
+                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One commit for all that is written inside; nothing is kept if it raises. May be nested."""
+        if self._db.in_transaction:
+            yield
+            return
+        with _reported(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _write(self, sql: str, *values: object) -> None:
+        with self.transaction():
+            self._db.execute(sql, values)
+
+    def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        with _reported(self.path):
+            return self._db.execute(sql, values).fetchall()
+
+    # --- Identity of what we append ---
+
+    def own_message_id(self, purpose: str) -> str:
+        """A Message-ID that only this installation makes, the same each time for the same purpose."""
+        key = self._rows("SELECT value FROM meta WHERE name = 'install_key'")[0]["value"]
+        digest = hmac.new(bytes.fromhex(key), purpose.encode(), "sha256").hexdigest()
+        return f"<{digest[:40]}@triage.invalid>"
+
+    # --- Runs ---
+
+    def begin_run(self, command: str, at: datetime) -> str:
+        """A new run's id."""
+        run = f"{at.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self._write("INSERT INTO run VALUES (?, ?, ?, NULL)", run, command, _utc(at))
+        return run
+
+    def end_run(self, run: str, at: datetime) -> None:
+        """Mark a run as ended."""
+        self._write("UPDATE run SET ended = ? WHERE id = ?", _utc(at), run)
+
+    def last_run(self) -> str | None:
+        """The newest run that changed something and was not undone."""
+        rows = self._rows(
+            "SELECT run.id FROM run JOIN op ON op.run = run.id WHERE op.state IN ('done', 'vanished') AND command != 'undo' "
+            "ORDER BY run.started DESC, run.rowid DESC LIMIT 1"
+        )
+        return rows[0]["id"] if rows else None
+
+    def has_run(self, run: str) -> bool:
+        """Whether there is a run of that id."""
+        return bool(self._rows("SELECT 1 FROM run WHERE id = ?", run))
+
+    # --- Folders ---
+
+    def folder(self, account: str, name: str) -> FolderState | None:
+        """What was last seen of a folder, None if nothing."""
+        rows = self._rows("SELECT * FROM folder WHERE account = ? AND name = ?", account, name)
+        if not rows:
+            return None
+        row = rows[0]
+        return FolderState(row["uidvalidity"], row["uidnext"], row["existed"], row["modseq"], _time(row["looked_at"]))
+
+    def save_folder(self, account: str, name: str, state: FolderState) -> None:
+        """Remember how far a folder was looked at."""
+        self._write(
+            "INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?, ?, ?)",
+            account, name, state.uidvalidity, state.uidnext, state.existed, state.modseq, _utc(state.looked_at),
+        )  # fmt: skip
+
+    # --- Messages ---
+
+    def message(self, account: str, key: str) -> Stored | None:
+        """One message, None if it is not known."""
+        rows = self._rows("SELECT * FROM message WHERE account = ? AND key = ?", account, key)
+        return _stored(rows[0]) if rows else None
+
+    def known(self, account: str, key: str) -> Known:
+        """What `plan` needs to know of a message."""
+        found = self.message(account, key)
+        if found is None:
+            return Known()
+        return Known(hands_off=found.status in ("released", "quarantined"), done=found.status == "done")
+
+    def filed(self, account: str, key: str) -> Filed | None:
+        """A message that we handled, as `find_correction` needs it."""
+        found = self.message(account, key)
+        if found is None or found.judgement is None:
+            return None
+        verdict = found.judgement["verdict"]
+        return Filed(key, found.place, found.tags, verdict["primary"], tuple(verdict["labels"]))
+
+    def save_message(self, stored: Stored) -> None:
+        """Insert or replace one message."""
+        self._write(
+            "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            stored.account, stored.key, stored.message_id,
+            stored.place.folder, stored.place.uidvalidity, stored.place.uid,
+            _utc(stored.received) if stored.received else None, _utc(stored.day), stored.status, stored.tries,
+            stored.error, json.dumps(sorted(stored.tags)),
+            json.dumps(stored.judgement) if stored.judgement is not None else None,
+        )  # fmt: skip
+
+    def set_place(self, account: str, key: str, place: Place) -> None:
+        """A message was seen elsewhere than before."""
+        self._write(
+            "UPDATE message SET folder = ?, uidvalidity = ?, uid = ? WHERE account = ? AND key = ?",
+            place.folder, place.uidvalidity, place.uid, account, key,
+        )  # fmt: skip
+
+    def set_status(self, account: str, key: str, status: Status, error: str = "") -> None:
+        """How a message's handling ended; a failure counts one try more."""
+        self._write(
+            "UPDATE message SET status = CASE WHEN ? = 'failed' AND tries + 1 >= ? THEN 'quarantined' ELSE ? END, "
+            "tries = tries + (? = 'failed'), error = ? WHERE account = ? AND key = ?",
+            status, MAX_TRIES, status, status, error, account, key,
+        )  # fmt: skip
+
+    def set_tags(self, account: str, key: str, tags: Iterable[str]) -> None:
+        """Which of our tags a message carries now."""
+        self._write(
+            "UPDATE message SET tags = ? WHERE account = ? AND key = ?", json.dumps(sorted(tags)), account, key
+        )
+
+    def to_retry(self, account: str, folder: str, uidvalidity: int) -> list[int]:
+        """UIDs in the watched folder whose handling failed or was cut short, and may be tried again."""
+        rows = self._rows(
+            "SELECT uid FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? AND status IN ('failed', 'pending')",
+            account, folder, uidvalidity,
+        )  # fmt: skip
+        return sorted(row["uid"] for row in rows)
+
+    def keys_in(self, account: str, folder: str, uidvalidity: int, *, newest: int) -> dict[int, str]:
+        """UID to key of the newest known messages of a folder."""
+        rows = self._rows(
+            "SELECT uid, key FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? ORDER BY uid DESC LIMIT ?",
+            account, folder, uidvalidity, newest,
+        )  # fmt: skip
+        return {row["uid"]: row["key"] for row in rows}
+
+    def by_message_id(self, message_id: str) -> list[Stored]:
+        """Messages of that Message-ID, with or without its angle brackets."""
+        wanted = f"<{message_id.strip('<>')}>"
+        return [_stored(row) for row in self._rows("SELECT * FROM message WHERE message_id = ?", wanted)]
+
+    def between(self, start: datetime, end: datetime) -> list[Stored]:
+        """Messages whose day lies in (start, end], oldest first."""
+        rows = self._rows("SELECT * FROM message WHERE day > ? AND day <= ? ORDER BY day, key", _utc(start), _utc(end))
+        return [_stored(row) for row in rows]
+
+    def troubled(self) -> list[Stored]:
+        """Messages in quarantine."""
+        return [_stored(row) for row in self._rows("SELECT * FROM message WHERE status = 'quarantined' ORDER BY day")]
+
+    # --- Journal ---
+
+    def journal(self, run: str, account: str, actions: Sequence[Action]) -> list[Op]:
+        """Write a group's intentions in one commit; the rows come back with their ids."""
+        ids = []
+        with self.transaction():
+            for action in actions:
+                cursor = self._db.execute(
+                    "INSERT INTO op (run, account, key, kind, folder, uidvalidity, uid, target, tags, message_id, payload, state) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned')",
+                    (
+                        run, account, action.key, action.kind, action.place.folder, action.place.uidvalidity,
+                        action.place.uid, action.target, json.dumps(action.tags), action.message_id, action.payload,
+                    ),
+                )  # fmt: skip
+                ids.append(int(cursor.lastrowid or 0))
+        nowhere = Place("", 0, 0)
+        return [Op(id_, run, action, "planned", nowhere, "") for id_, action in zip(ids, actions, strict=True)]
+
+    def mark_sent(self, ops: Iterable[Op], uidvalidity: int, uidnext: int) -> None:
+        """The command is about to be sent; what arrives in the target will have a UID of at least `uidnext`."""
+        with self.transaction():
+            for op in ops:
+                self._db.execute(
+                    "UPDATE op SET state = 'sent', dst_uidvalidity = ?, dst_uidnext = ? WHERE id = ?",
+                    (uidvalidity, uidnext, op.id),
+                )
+
+    def mark(self, op: Op, state: OpState, *, uid: int = 0, detail: str = "") -> None:
+        """How far an action got; a finished one keeps no payload."""
+        self._write(
+            "UPDATE op SET state = ?, dst_uid = CASE WHEN ? THEN ? ELSE dst_uid END, detail = ?, "
+            "payload = CASE WHEN ? IN ('done', 'failed', 'vanished') THEN x'' ELSE payload END WHERE id = ?",
+            state, uid, uid, detail, state, op.id,
+        )  # fmt: skip
+
+    def open_ops(self, account: str) -> list[Op]:
+        """Actions that were begun and not ended, in the order in which they were journalled."""
+        rows = self._rows(
+            "SELECT * FROM op WHERE account = ? AND state IN ('planned', 'sent', 'copied') ORDER BY id", account
+        )
+        return [_op(row) for row in rows]
+
+    def ops_of(self, run: str, account: str) -> list[Op]:
+        """Every action of one run on one account."""
+        return [_op(row) for row in self._rows("SELECT * FROM op WHERE run = ? AND account = ? ORDER BY id", run, account)]
+
+    def done_of(self, run: str, account: str) -> list[Done]:
+        """What a run changed, as `plan_undo` needs it."""
+        return [Done(op.action, op.arrival) for op in self.ops_of(run, account) if op.state == "done"]
+
+    # --- Corrections and senders ---
+
+    def add_correction(self, account: str, correction: Correction, text: str, at: datetime, *, applied: bool) -> None:
+        """Remember what the parent said of a message; `text` is its own words, for training."""
+        labels = json.dumps(correction.labels) if correction.labels is not None else None
+        self._write(
+            "INSERT INTO correction (account, key, labels, how, at, text, applied) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            account, correction.key, labels, correction.how, _utc(at), text, int(applied),
+        )  # fmt: skip
+
+    def corrections(self) -> list[tuple[str, tuple[str, ...]]]:
+        """(text, labels) of each corrected message that teaches something, the last word on each."""
+        rows = self._rows(
+            "SELECT text, labels FROM correction WHERE labels IS NOT NULL AND text != '' "
+            "AND id IN (SELECT max(id) FROM correction GROUP BY account, key) ORDER BY id"
+        )
+        return [(row["text"], tuple(json.loads(row["labels"]))) for row in rows]
+
+    def learn_sender(self, address: str, name: str, at: datetime) -> None:
+        """The parent showed that this address writes for the school."""
+        self._write("INSERT OR IGNORE INTO sender VALUES (?, ?, ?)", address, name, _utc(at))
+
+    def learned_senders(self) -> frozenset[str]:
+        """Addresses made known by the parent."""
+        return frozenset(row["address"] for row in self._rows("SELECT address FROM sender"))
+
+    # --- Digests ---
+
+    def delivery(self, day: date) -> Delivery | None:
+        """The digest of a local date, if one was begun."""
+        rows = self._rows("SELECT * FROM digest WHERE date = ?", day.isoformat())
+        return _delivery(rows[0]) if rows else None
+
+    def last_delivery(self) -> Delivery | None:
+        """The newest digest that was delivered."""
+        rows = self._rows("SELECT * FROM digest WHERE state = 'done' ORDER BY date DESC LIMIT 1")
+        return _delivery(rows[0]) if rows else None
+
+    def save_delivery(self, delivery: Delivery) -> None:
+        """Remember a digest before it is delivered, and again after."""
+        self._write(
+            "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?, ?, ?)",
+            delivery.date.isoformat(), delivery.account, delivery.message_id, _utc(delivery.covers_to), delivery.state,
+            delivery.dst_uidvalidity, delivery.dst_uidnext,
+        )  # fmt: skip
+
+
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreError(f"{path}: the state cannot be written ({error}); check free space and permissions") from None
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"{path}: the state file is damaged ({error}); move it away, triage rebuilds it from the mailbox"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be opened ({error.strerror})") from None
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _stored(row: sqlite3.Row) -> Stored:
+    return Stored(
+        account=row["account"],
+        key=row["key"],
+        message_id=row["message_id"],
+        place=Place(row["folder"], row["uidvalidity"], row["uid"]),
+        received=_time(row["received"]) if row["received"] else None,
+        day=_time(row["day"]),
+        status=row["status"],
+        tries=row["tries"],
+        error=row["error"],
+        tags=frozenset(json.loads(row["tags"])),
+        judgement=json.loads(row["judgement"]) if row["judgement"] else None,
+    )
+
+
+def _op(row: sqlite3.Row) -> Op:
+    action = Action(
+        kind=row["kind"],
+        key=row["key"],
+        place=Place(row["folder"], row["uidvalidity"], row["uid"]),
+        target=row["target"],
+        tags=tuple(json.loads(row["tags"])),
+        message_id=row["message_id"],
+        payload=row["payload"],
+    )
+    arrival = Place(row["target"], row["dst_uidvalidity"], row["dst_uid"] or row["dst_uidnext"])
+    return Op(row["id"], row["run"], action, row["state"], arrival, row["detail"])
+
+
+def _delivery(row: sqlite3.Row) -> Delivery:
+    return Delivery(
+        date=date.fromisoformat(row["date"]),
+        account=row["account"],
+        message_id=row["message_id"],
+        covers_to=_time(row["covers_to"]),
+        state=row["state"],
+        dst_uidvalidity=row["dst_uidvalidity"],
+        dst_uidnext=row["dst_uidnext"],
+    )

@@ -1,0 +1,223 @@
+"""One bounded process that reads strangers' mail; it is started when there is mail and ended when idle.
+
+The daemon sends raw mail down a pipe and gets judgements back as JSON, never as pickle: a mail that takes the
+worker down, or over, gains nothing beyond it. CPU time per mail and memory are limited; a mail that breaks a
+limit is judged unreadable, and the next worker goes on with the rest. (Without POSIX limits, on Windows, the
+deadline alone bounds it.)
+"""
+
+import contextlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import IO, Any, Self
+
+from pydantic import TypeAdapter
+
+from triage.config import Config
+from triage.errors import JudgeError, ModelError
+from triage.judge import Household, Judgement, RawMail, judge
+
+# Reading and judging takes some milliseconds a mail; this is for hostile ones.
+SECONDS_PER_MAIL = 10
+START_SECONDS = 60
+MEMORY_BYTES = 2 * 1024**3
+BATCH = 100
+
+_JUDGEMENTS = TypeAdapter(list[Judgement])
+
+
+class Worker:
+    """Judges batches of mail in a process of its own. Use from one thread at a time."""
+
+    def __init__(self, household: Household, model_path: Path) -> None:
+        self._household = household
+        self._model_path = model_path
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process; the next batch starts another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):
+                    pipe.close() if pipe else None
+
+    def judge(self, mails: Sequence[RawMail], learned: Sequence[str], today: date) -> list[Judgement]:
+        """One judgement for each mail, in order.
+
+        Raises `ModelError` where no model can be used, `JudgeError` where no worker can be started.
+        """
+        found: list[Judgement] = []
+        for start in range(0, len(mails), BATCH):
+            found += self._batch(mails[start : start + BATCH], learned, today)
+        return found
+
+    def _batch(self, mails: Sequence[RawMail], learned: Sequence[str], today: date) -> list[Judgement]:
+        answer = self._ask(mails, learned, today)
+        if answer is not None:
+            return answer
+        # Some mail of the batch took the worker down: find out which, one at a time.
+        if len(mails) == 1:
+            return [Judgement(error="reading this mail took more time or memory than a mail may take")]
+        return [self._batch([mail], learned, today)[0] for mail in mails]
+
+    def _ask(self, mails: Sequence[RawMail], learned: Sequence[str], today: date) -> list[Judgement] | None:
+        """The worker's answer, None where it died over it."""
+        process = self._started()
+        header = {
+            "learned": sorted(learned),
+            "today": today.isoformat(),
+            "received": [mail.received.isoformat() if mail.received else None for mail in mails],
+        }
+        watchdog = threading.Timer(SECONDS_PER_MAIL * min(len(mails), 6), process.kill)
+        watchdog.start()
+        try:
+            _send(process.stdin, json.dumps(header).encode(), *(mail.raw for mail in mails))
+            (answer,) = _receive(process.stdout)
+            return _JUDGEMENTS.validate_json(answer)
+        except (OSError, EOFError, ValueError):
+            self.close()
+            return None
+        finally:
+            watchdog.cancel()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self.close()
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "triage.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+            )
+        except OSError as error:
+            raise JudgeError(f"the process that reads mail cannot be started ({error.strerror})") from None
+        self._process = process
+        watchdog = threading.Timer(START_SECONDS, process.kill)
+        watchdog.start()
+        settings = {
+            "config": self._household.config.to_json(),
+            "own_addresses": sorted(self._household.own_addresses),
+            "overrides": str(self._household.overrides) if self._household.overrides else None,
+            "model": str(self._model_path),
+        }
+        try:
+            _send(process.stdin, json.dumps(settings).encode())
+            (answer,) = _receive(process.stdout)
+        except (OSError, EOFError):
+            self.close()
+            raise JudgeError("the process that reads mail ended at once; is the installation complete?") from None
+        finally:
+            watchdog.cancel()
+        if answer != b"ready":
+            self.close()
+            raise ModelError(answer.decode("utf-8", "replace"))
+        return process
+
+
+# --- The pipe: a count of frames, then each frame with its length --------------------------------------------
+
+
+def _send(pipe: IO[bytes] | None, *frames: bytes) -> None:
+    if pipe is None:
+        raise EOFError
+    pipe.write(struct.pack("!I", len(frames)))
+    for frame in frames:
+        pipe.write(struct.pack("!Q", len(frame)))
+        pipe.write(frame)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes] | None) -> list[bytes]:
+    if pipe is None:
+        raise EOFError
+    (count,) = struct.unpack("!I", _exactly(pipe, 4))
+    return [_exactly(pipe, struct.unpack("!Q", _exactly(pipe, 8))[0]) for _ in range(count)]
+
+
+def _exactly(pipe: IO[bytes], size: int) -> bytes:
+    data = pipe.read(size)
+    if len(data) != size:
+        raise EOFError
+    return data
+
+
+# --- Inside the worker -----------------------------------------------------------------------------------
+
+
+def _limit() -> None:
+    """Bound this process's memory, where the platform can."""
+    try:
+        import resource  # noqa: PLC0415 - POSIX only
+    except ImportError:
+        return
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _household(settings: dict[str, Any], learned: Sequence[str]) -> Household:
+    overrides = settings["overrides"]
+    return Household(
+        config=Config.from_json(settings["config"]),
+        learned=frozenset(learned),
+        own_addresses=tuple(settings["own_addresses"]),
+        overrides=Path(overrides) if overrides else None,
+    )
+
+
+def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
+    from triage.model import load  # noqa: PLC0415 - only the worker pays for scikit-learn
+
+    (first,) = _receive(source)
+    settings = json.loads(first)
+    try:
+        model = load(Path(settings["model"]))
+    except ModelError as error:
+        _send(sink, str(error).encode())
+        return
+    _send(sink, b"ready")
+    while True:
+        try:
+            head, *raws = _receive(source)
+        except EOFError:
+            return
+        header = json.loads(head)
+        mails = [
+            RawMail(raw, datetime.fromisoformat(received) if received else None)
+            for raw, received in zip(raws, header["received"], strict=True)
+        ]
+        found = judge(mails, _household(settings, header["learned"]), model, date.fromisoformat(header["today"]))
+        _send(sink, _JUDGEMENTS.dump_json(found))
+
+
+if __name__ == "__main__":
+    _limit()
+    # Whatever a library prints must not get between the frames.
+    pipe = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+        _serve(sys.stdin.buffer, pipe)
