@@ -109,17 +109,18 @@ class Applier:
         else:
             seen = self._box.labels([op.action.place.uid for op in present])
         wanted = set(first.tags)
-        for op in present:
-            uid = op.action.place.uid
-            now = seen.get(uid)
-            if uid in refused:
-                self._fail(op, refused[uid])
-            elif now is None:
-                self._gone(op)
-            elif (wanted <= now) if first.kind in ("tag", "label") else not (wanted & now):
-                self._store.mark(op, "done", uid=uid)
-            else:
-                self._fail(op, "the server did not keep the tag")
+        with self._store.transaction():
+            for op in present:
+                uid = op.action.place.uid
+                now = seen.get(uid)
+                if uid in refused:
+                    self._fail(op, refused[uid])
+                elif now is None:
+                    self._gone(op)
+                elif (wanted <= now) if first.kind in ("tag", "label") else not (wanted & now):
+                    self._store.mark(op, "done", uid=uid)
+                else:
+                    self._fail(op, "the server did not keep the tag")
 
     def _in_one(self, uids: list[int], verb: Callable[[list[int]], None]) -> dict[int, str]:
         """Run a command on all; where it is refused, on each alone. Returns the reasons of those refused."""
@@ -166,30 +167,32 @@ class Applier:
         self._box.select(source)
         here = self._box.keys([op.action.place.uid for op in ops])
         doubled = []
-        for op in ops:
-            uid = op.action.place.uid
-            in_target = arrived.get(op.action.key)
-            in_source = here.get(uid) == op.action.key
-            if in_target is None:
-                if in_source:
-                    self._fail(op, refused.get(uid, "the server did not move it"))
+        with self._store.transaction():
+            for op in ops:
+                uid = op.action.place.uid
+                in_target = arrived.get(op.action.key)
+                in_source = here.get(uid) == op.action.key
+                if in_target is None:
+                    if in_source:
+                        self._fail(op, refused.get(uid, "the server did not move it"))
+                    else:
+                        self._gone(op)
+                elif in_source and op.action.kind == "move":
+                    self._store.mark(op, "copied", uid=in_target)
+                    doubled.append((op, in_target))
                 else:
-                    self._gone(op)
-            elif in_source and op.action.kind == "move":
-                self._store.mark(op, "copied", uid=in_target)
-                doubled.append((op, in_target))
-            else:
-                self._filed(op, Place(target, uidvalidity, in_target))
+                    self._filed(op, Place(target, uidvalidity, in_target))
         self._take_out(doubled, target, uidvalidity)
 
     def _take_out(self, doubled: Sequence[tuple[Op, int]], target: str, uidvalidity: int) -> None:
         """Remove from the source what was just proved to stand in the target."""
         refused = self._in_one([op.action.place.uid for op, _ in doubled], self._box.remove)
-        for op, uid in doubled:
-            if reason := refused.get(op.action.place.uid):
-                self._fail(op, f"copied, but the original could not be removed: {reason}")
-            else:
-                self._filed(op, Place(target, uidvalidity, uid))
+        with self._store.transaction():
+            for op, uid in doubled:
+                if reason := refused.get(op.action.place.uid):
+                    self._fail(op, f"copied, but the original could not be removed: {reason}")
+                else:
+                    self._filed(op, Place(target, uidvalidity, uid))
 
     def _filed(self, op: Op, place: Place) -> None:
         self._store.mark(op, "done", uid=place.uid)
@@ -220,12 +223,13 @@ class Applier:
         except RefusedError as error:
             reason = str(error)
         arrived = self._appended(target, uidnext)
-        for op in ops:
-            uid = arrived.get(op.action.message_id)
-            if uid is None:
-                self._fail(op, reason or "the server did not keep the note")
-            else:
-                self._store.mark(op, "done", uid=uid)
+        with self._store.transaction():
+            for op in ops:
+                uid = arrived.get(op.action.message_id)
+                if uid is None:
+                    self._fail(op, reason or "the server did not keep the note")
+                else:
+                    self._store.mark(op, "done", uid=uid)
 
     def _remove(self, ops: list[Op]) -> None:
         """Take back what we added: a note or draft of ours, or the copy of a message whose original stands."""

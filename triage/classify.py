@@ -4,7 +4,7 @@ A label is what a mail is about (several at once are normal), its primary the on
 `unsure` says that a wrong filing is likelier than the thresholds allow: such a mail goes to Review.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -156,7 +156,7 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         school=school,
         labels=labels,
         primary=primary,
-        scores=_rounded({**scores.labels, "school": scores.school}),
+        scores={name: round(value, 4) for name, value in _named_scores(scores)},
         confidence=round(confidence, 4),
         unsure=bool(reason),
         reason=reason,
@@ -173,8 +173,9 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     )
 
 
-def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(float(value), 4) for name, value in values.items()}
+def _named_scores(scores: Scores) -> Iterator[tuple[str, float]]:
+    yield from scores.labels.items()
+    yield "school", scores.school
 
 
 def _is_school(facts: Facts, scores: Scores, thresholds: Thresholds) -> bool:

@@ -109,7 +109,7 @@ class Account(Table):
 
     name: Line
     host: Line
-    port: Annotated[int, Field(ge=1, le=65535)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
     security: Literal["tls", "starttls", "none"] = "tls"
     ca_file: Path | None = None
     username: Line
@@ -125,13 +125,10 @@ class Account(Table):
     folder: Line = "INBOX"
     lookback_days: Annotated[int, Field(ge=0, le=3650)] = 30
 
-    @model_validator(mode="before")
-    @classmethod
-    def _default_port(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            implicit_tls = data.get("security", "tls") == "tls"
-            return {"port": 993 if implicit_tls else 143, **data}
-        return data
+    @property
+    def imap_port(self) -> int:
+        """The configured port, or the usual one of its security (RFC 8314: 993 for implicit TLS)."""
+        return self.port or (993 if self.security == "tls" else 143)
 
     @model_validator(mode="after")
     def _plain_only_on_loopback(self) -> "Account":

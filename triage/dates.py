@@ -309,9 +309,7 @@ def _half(token: _Token) -> str:
 
 # --- What the date is for --------------------------------------------------------------------------------
 
-_CUES: tuple[tuple[What, re.Pattern[str]], ...] = tuple(
-    (what, re.compile(rf"\b(?:{cues})", re.IGNORECASE))
-    for what, cues in (
+_CUE_WORDS: tuple[tuple[What, str], ...] = (
         ("reply", r"rsvp|(let (me|us) know|reply|respond|get back to me|confirm|answer)\b.{0,40}\bby\b|avís|confirm(e|ar)\b.{0,30}\bantes"),
         (
             "meeting",
@@ -329,8 +327,8 @@ _CUES: tuple[tuple[What, re.Pattern[str]], ...] = tuple(
             r"due\b|turn(ed)? (it |them |this |that )?in|hand(ed)? (it |them |this |that )?in|submit|homework|essay|project|worksheet|"
             r"packet|reading log|draft|lab\b|assignment|finish|complete|make[- ]?up|retake|redo|tarea|entreg|deberes|trabajo",
         ),
-    )
 )
+_CUES = tuple((what, re.compile(rf"\b(?:{words})", re.IGNORECASE)) for what, words in _CUE_WORDS)
 
 
 def _what(sentence: str, before: str) -> What:

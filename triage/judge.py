@@ -4,7 +4,7 @@ This runs inside the worker process; nothing else reads strangers' mail.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +33,8 @@ class RawMail:
 class Judgement:
     """All that the rest of the program learns of one mail.
 
-    `error` is set, and all else empty, where the mail could not be read. `note` and `draft` are mails of ours
-    without Message-ID and Date; `own_words` (subject line and own text) is kept only for corrected mail.
+    `error` is set, and all else empty, where the mail could not be read. `note_text` is the card in plain words;
+    `note` and `draft` are mails of ours without Message-ID and Date; `own_words` (subject line and own text) is filled only where asked for.
     """
 
     message_id: str = ""
@@ -42,6 +42,7 @@ class Judgement:
     from_self: bool = False
     verdict: Verdict | None = None
     card: Card | None = None
+    note_text: str = ""
     note: str = ""
     draft: str = ""
     own_words: str = ""
@@ -52,15 +53,21 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """What judging needs to know besides the mail: configuration, learned senders, the parent's own addresses."""
+    """What judging needs to know besides the mail: configuration, learned senders, the parent's own addresses.
+
+    With `every_mail` each school mail gets a card, even one that a pass would leave without.
+    """
 
     config: Config
     learned: Collection[str] = ()
     own_addresses: Collection[str] = ()
     overrides: Path | None = None
+    every_mail: bool = False
 
 
-def judge(mails: Sequence[RawMail], household: Household, model: "Model", today: date) -> list[Judgement]:
+def judge(
+    mails: Sequence[RawMail], household: Household, model: "Model", today: date, *, words: bool = False
+) -> list[Judgement]:
     """One judgement for each mail, in order; a mail that cannot be read is told by its `error`."""
     read: list[Message | str] = []
     for mail in mails:
@@ -80,7 +87,9 @@ def judge(mails: Sequence[RawMail], household: Household, model: "Model", today:
         else:
             its_facts = next(remaining)
             verdict = classify(entry, its_facts, next(scores), model.thresholds)
-            found.append(_judgement(entry, its_facts, verdict, household, wording, today))
+            judgement = _judgement(entry, its_facts, verdict, household, wording, today)
+            own = f"{entry.subject}\n{entry.parts.own}"
+            found.append(replace(judgement, own_words=own) if words else judgement)
     return found
 
 
@@ -88,9 +97,10 @@ def _judgement(
     message: Message, facts: Facts, verdict: Verdict, household: Household, wording: Wording, today: date
 ) -> Judgement:
     to = next(iter(household.own_addresses), "")
-    worth = (verdict.school or verdict.unsure) and deserves_card(verdict)
+    worth = (verdict.school or verdict.unsure) and (household.every_mail or deserves_card(verdict))
     card = make_card(verdict, household.config, wording, today) if worth else None
-    note = note_mail(note_text(card, verdict, wording), card, message, to) if card else None
+    text = note_text(card, verdict, wording) if card else ""
+    note = note_mail(text, card, message, to) if card else None
     draft = draft_mail(card, message, to) if card else None
     return Judgement(
         message_id=message.message_id,
@@ -98,9 +108,9 @@ def _judgement(
         from_self=message.sender.address in household.own_addresses,
         verdict=verdict,
         card=card,
+        note_text=text,
         note=note.as_string() if note else "",
         draft=draft.as_string() if draft else "",
-        own_words=f"{message.subject}\n{message.parts.own}",
         sender_address=message.sender.address,
         sender_name=message.sender.name,
     )

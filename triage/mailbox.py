@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from triage.config import Account
 from triage.errors import CredentialError, MailboxError, RefusedError, SignInRefusedError
 
 # At DEBUG imapclient logs the mail itself.
-logging.getLogger("imapclient").setLevel(logging.INFO)
+logging.getLogger("imapclient").setLevel(logging.WARNING)
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 60
@@ -127,7 +128,13 @@ class Mailbox:
                     self._client.logout()
             except (MailboxError, RefusedError):
                 pass
+        self._dead = True
         _shut(self._client)
+
+    @property
+    def dead(self) -> bool:
+        """Whether the connection was closed or broke."""
+        return self._dead
 
     def interrupt(self) -> None:
         """Cut the connection from another thread; whatever waits on it ends at once with `MailboxError`."""
@@ -398,12 +405,12 @@ class Mailbox:
         """
         with self._command():
             self._client.idle()
-        started = _monotonic()
+        started = time.monotonic()
         # The watchdog of a command does not fit a wait; the poll below has a timeout of its own.
         with _translated(self._account):
             answers = self._client.idle_check(timeout=seconds)
         # At the end of a connection idle_check returns nothing, at once and for ever.
-        if not answers and _monotonic() - started < 0.9 * seconds:
+        if not answers and time.monotonic() - started < 0.9 * seconds:
             self.interrupt()
             raise MailboxError(f'account "{self._account}": the server ended the connection')
         if any(answer[0] == b"BYE" for answer in answers):
@@ -422,12 +429,6 @@ class Mailbox:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,60}", word):
             raise RefusedError("a keyword must be a plain word")
         return word
-
-
-def _monotonic() -> float:
-    import time  # noqa: PLC0415
-
-    return time.monotonic()
 
 
 def _text(value: bytes | str) -> str:
@@ -487,11 +488,11 @@ def _assembled(header: bytes, numbers: list[str], parts: Mapping[bytes, Any]) ->
 
 def _connected(account: Account) -> imapclient.IMAPClient:
     context = _tls(account)
-    where = f'account "{account.name}": {account.host}:{account.port}'
+    where = f'account "{account.name}": {account.host}:{account.imap_port}'
     try:
         client = imapclient.IMAPClient(
             account.host,
-            port=account.port,
+            port=account.imap_port,
             ssl=account.security == "tls",
             ssl_context=context,
             timeout=imapclient.SocketTimeout(CONNECT_SECONDS, READ_SECONDS),

@@ -141,14 +141,10 @@ def find_teacher(message: Message, standing: Standing) -> Person | None:
         return Person(standing.teacher.name, standing.teacher.address)
     shown = _shown(message, standing)
     name = _signed(message) or (_relayed(message) if standing.via else "") or shown
-    if name and not re.match(TITLE, name) and set(_letters(name)) <= set(_letters(shown)):
+    if name and not re.match(TITLE, name) and (len(name.split()) == 1 < len(shown.split())):
         # "Deb" beneath a mail from Deb Krantz.
         name = shown
     return Person(name, answer.address) if name else None
-
-
-def _letters(name: str) -> list[str]:
-    return re.findall(r"\w+", name.lower())
 
 
 def _signed(message: Message) -> str:

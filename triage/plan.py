@@ -7,12 +7,14 @@ dry run prints it, the journal holds it, `apply` carries it out, and `plan_undo`
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 from triage.classify import Label, Primary, Verdict
 from triage.config import Filing, PromptSettings
 
 Role = Literal["homework", "behavior", "meeting_request", "praise", "other_school", "review"]
+Status = Literal["pending", "done", "failed", "quarantined", "released"]
 Kind = Literal["tag", "label", "move", "copy", "note", "draft", "untag", "unlabel", "remove"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -58,6 +60,23 @@ class Known:
 
     hands_off: bool = False
     done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One message as the state holds it; `judgement` is the worker's answer as data (no body text)."""
+
+    account: str
+    key: str
+    message_id: str
+    place: Place
+    received: datetime | None
+    day: datetime
+    status: Status
+    tries: int
+    error: str
+    tags: frozenset[str]
+    judgement: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Literal
 import authres
 
 from triage.config import Config, Teacher
-from triage.message import NOBODY, Message, Person
+from triage.message import Message, Person
 
 SenderKind = Literal["known", "school", "platform", "unknown", "suspicious"]
 
@@ -252,4 +252,4 @@ def _organisation(domain: str) -> str:
 
 def answer_address(message: Message) -> Person:
     """Whom an answer reaches: Reply-To where the mail has one, else From."""
-    return next(iter(message.reply_to), message.sender) or NOBODY
+    return next(iter(message.reply_to), message.sender)

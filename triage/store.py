@@ -18,10 +18,10 @@ from typing import Any, Literal, Self
 
 import filelock
 
+from triage.classify import Label, Primary
 from triage.errors import BusyError, StoreError
-from triage.plan import Action, Correction, Done, Filed, Known, Place
+from triage.plan import Action, Correction, Done, Filed, Known, Place, Status, Stored
 
-Status = Literal["pending", "done", "failed", "quarantined", "released"]
 OpState = Literal["planned", "sent", "copied", "done", "failed", "vanished", "undone"]
 
 SCHEMA_VERSION = 1
@@ -64,23 +64,6 @@ CREATE TABLE digest (
     state TEXT NOT NULL, dst_uidvalidity INTEGER NOT NULL DEFAULT 0, dst_uidnext INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One message as the state holds it; `judgement` is the worker's answer as data (no body text)."""
-
-    account: str
-    key: str
-    message_id: str
-    place: Place
-    received: datetime | None
-    day: datetime
-    status: Status
-    tries: int
-    error: str
-    tags: frozenset[str]
-    judgement: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +303,15 @@ class Store:
             "UPDATE message SET tags = ? WHERE account = ? AND key = ?", json.dumps(sorted(tags)), account, key
         )
 
+    def set_labels(self, account: str, key: str, primary: Primary, labels: Sequence[Label]) -> None:
+        """The parent's word on what a message is takes the place of ours."""
+        found = self.message(account, key)
+        if found is not None and found.judgement is not None:
+            verdict = {**found.judgement["verdict"], "primary": primary, "labels": list(labels)}
+            verdict |= {"school": primary != "not_school", "unsure": False, "reason": ""}
+            judgement = json.dumps({**found.judgement, "verdict": verdict})
+            self._write("UPDATE message SET judgement = ? WHERE account = ? AND key = ?", judgement, account, key)
+
     def to_retry(self, account: str, folder: str, uidvalidity: int) -> list[int]:
         """UIDs in the watched folder whose handling failed or was cut short, and may be tried again."""
         rows = self._rows(
@@ -393,6 +385,28 @@ class Store:
         )
         return [_op(row) for row in rows]
 
+    def is_arrival(self, account: str, place: Place) -> bool:
+        """Whether we ourselves put a message or note into this place."""
+        return bool(
+            self._rows(
+                "SELECT 1 FROM op WHERE account = ? AND state = 'done' AND target = ? AND dst_uidvalidity = ? AND dst_uid = ?",
+                account, place.folder, place.uidvalidity, place.uid,
+            )  # fmt: skip
+        )
+
+    def mark_undone(self, run: str, account: str, keys: Iterable[str]) -> None:
+        """What a run did to these messages was put back."""
+        with self.transaction():
+            for key in keys:
+                self._db.execute(
+                    "UPDATE op SET state = 'undone' WHERE run = ? AND account = ? AND key = ? AND state = 'done'",
+                    (run, account, key),
+                )
+
+    def accounts_of(self, run: str) -> list[str]:
+        """The accounts on which a run did something."""
+        return [row["account"] for row in self._rows("SELECT DISTINCT account FROM op WHERE run = ? ORDER BY account", run)]
+
     def ops_of(self, run: str, account: str) -> list[Op]:
         """Every action of one run on one account."""
         return [_op(row) for row in self._rows("SELECT * FROM op WHERE run = ? AND account = ? ORDER BY id", run, account)]
@@ -411,6 +425,15 @@ class Store:
             account, correction.key, labels, correction.how, _utc(at), text, int(applied),
         )  # fmt: skip
 
+    def pending_corrections(self, account: str) -> list[tuple[int, str]]:
+        """(id, key) of corrections given by command whose mail was not yet read for them."""
+        rows = self._rows("SELECT id, key FROM correction WHERE account = ? AND applied = 0 ORDER BY id", account)
+        return [(row["id"], row["key"]) for row in rows]
+
+    def complete_correction(self, correction: int, text: str) -> None:
+        """The mail's own words, read after the fact."""
+        self._write("UPDATE correction SET text = ?, applied = 1 WHERE id = ?", text, correction)
+
     def corrections(self) -> list[tuple[str, tuple[str, ...]]]:
         """(text, labels) of each corrected message that teaches something, the last word on each."""
         rows = self._rows(
@@ -422,6 +445,10 @@ class Store:
     def learn_sender(self, address: str, name: str, at: datetime) -> None:
         """The parent showed that this address writes for the school."""
         self._write("INSERT OR IGNORE INTO sender VALUES (?, ?, ?)", address, name, _utc(at))
+
+    def forget_sender(self, address: str) -> None:
+        """The parent showed that this address does not write for the school."""
+        self._write("DELETE FROM sender WHERE address = ?", address)
 
     def learned_senders(self) -> frozenset[str]:
         """Addresses made known by the parent."""

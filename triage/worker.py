@@ -13,7 +13,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any, Self
@@ -34,12 +35,17 @@ _JUDGEMENTS = TypeAdapter(list[Judgement])
 
 
 class Worker:
-    """Judges batches of mail in a process of its own. Use from one thread at a time."""
+    """Judges batches of mail in a process of its own. Use from one thread at a time.
 
-    def __init__(self, household: Household, model_path: Path) -> None:
+    `model_path` is asked at each start, so that a model trained meanwhile is taken up.
+    """
+
+    def __init__(self, household: Household, model_path: Callable[[], Path]) -> None:
         self._household = household
         self._model_path = model_path
+        self._model: tuple[Path, float] | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._used = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -62,33 +68,38 @@ class Worker:
                 with contextlib.suppress(OSError):
                     pipe.close() if pipe else None
 
-    def judge(self, mails: Sequence[RawMail], learned: Sequence[str], today: date) -> list[Judgement]:
-        """One judgement for each mail, in order.
+    def close_if_idle(self, seconds: float) -> None:
+        """End the process if it has judged nothing for so long."""
+        if self.running and time.monotonic() - self._used > seconds:
+            self.close()
+
+    def judge(
+        self, mails: Sequence[RawMail], learned: Sequence[str], today: date, *, words: bool = False
+    ) -> list[Judgement]:
+        """One judgement for each mail, in order; with `words`, each with the mail's own words.
 
         Raises `ModelError` where no model can be used, `JudgeError` where no worker can be started.
         """
         found: list[Judgement] = []
         for start in range(0, len(mails), BATCH):
-            found += self._batch(mails[start : start + BATCH], learned, today)
+            header = {"learned": sorted(learned), "today": today.isoformat(), "words": words}
+            found += self._batch(mails[start : start + BATCH], header)
         return found
 
-    def _batch(self, mails: Sequence[RawMail], learned: Sequence[str], today: date) -> list[Judgement]:
-        answer = self._ask(mails, learned, today)
+    def _batch(self, mails: Sequence[RawMail], header: dict[str, Any]) -> list[Judgement]:
+        answer = self._ask(mails, header)
         if answer is not None:
             return answer
         # Some mail of the batch took the worker down: find out which, one at a time.
         if len(mails) == 1:
             return [Judgement(error="reading this mail took more time or memory than a mail may take")]
-        return [self._batch([mail], learned, today)[0] for mail in mails]
+        return [self._batch([mail], header)[0] for mail in mails]
 
-    def _ask(self, mails: Sequence[RawMail], learned: Sequence[str], today: date) -> list[Judgement] | None:
+    def _ask(self, mails: Sequence[RawMail], header: dict[str, Any]) -> list[Judgement] | None:
         """The worker's answer, None where it died over it."""
         process = self._started()
-        header = {
-            "learned": sorted(learned),
-            "today": today.isoformat(),
-            "received": [mail.received.isoformat() if mail.received else None for mail in mails],
-        }
+        self._used = time.monotonic()
+        header = {**header, "received": [mail.received.isoformat() if mail.received else None for mail in mails]}
         watchdog = threading.Timer(SECONDS_PER_MAIL * min(len(mails), 6), process.kill)
         watchdog.start()
         try:
@@ -102,9 +113,11 @@ class Worker:
             watchdog.cancel()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is None:
+        model = _version(self._model_path())
+        if self._process is not None and self._process.poll() is None and self._model == model:
             return self._process
         self.close()
+        self._model = model
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
             process = subprocess.Popen(
@@ -122,7 +135,8 @@ class Worker:
             "config": self._household.config.to_json(),
             "own_addresses": sorted(self._household.own_addresses),
             "overrides": str(self._household.overrides) if self._household.overrides else None,
-            "model": str(self._model_path),
+            "every_mail": self._household.every_mail,
+            "model": str(model[0]),
         }
         try:
             _send(process.stdin, json.dumps(settings).encode())
@@ -136,6 +150,13 @@ class Worker:
             self.close()
             raise ModelError(answer.decode("utf-8", "replace"))
         return process
+
+
+def _version(path: Path) -> tuple[Path, float]:
+    try:
+        return path, path.stat().st_mtime
+    except OSError:
+        return path, 0.0
 
 
 # --- The pipe: a count of frames, then each frame with its length --------------------------------------------
@@ -186,6 +207,7 @@ def _household(settings: dict[str, Any], learned: Sequence[str]) -> Household:
         learned=frozenset(learned),
         own_addresses=tuple(settings["own_addresses"]),
         overrides=Path(overrides) if overrides else None,
+        every_mail=settings["every_mail"],
     )
 
 
@@ -210,7 +232,8 @@ def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
             RawMail(raw, datetime.fromisoformat(received) if received else None)
             for raw, received in zip(raws, header["received"], strict=True)
         ]
-        found = judge(mails, _household(settings, header["learned"]), model, date.fromisoformat(header["today"]))
+        household = _household(settings, header["learned"])
+        found = judge(mails, household, model, date.fromisoformat(header["today"]), words=header["words"])
         _send(sink, _JUDGEMENTS.dump_json(found))
 
 

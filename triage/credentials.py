@@ -1,0 +1,106 @@
+"""The secret of an account: from a command the user names, or the system's keyring; the only importer of keyring.
+
+A secret is never put into an argument, an environment variable, a log or an exception.
+"""
+
+import subprocess
+import sys
+
+import keyring  # noqa: TID251 - the one place
+import keyring.backend  # noqa: TID251 - the one place
+import keyring.errors  # noqa: TID251 - the one place
+
+from triage.config import Account
+from triage.errors import CredentialError
+
+SERVICE = "triage"
+COMMAND_SECONDS = 60
+
+
+def secret_of(account: Account) -> str:
+    """The password, or with `auth = "oauth2"` the access token, of an account. Raises `CredentialError`."""
+    if account.password_command is not None:
+        return _from_command(account)
+    if account.auth == "oauth2":
+        raise CredentialError(
+            f'account "{account.name}": auth = "oauth2" needs a password_command that prints an access token '
+            "(docs/accounts.md names helpers that do)"
+        )
+    return _from_keyring(account.name)
+
+
+def _from_command(account: Account) -> str:
+    command = list(account.password_command or ())
+    where = f'account "{account.name}": password_command ({command[0]})'
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=COMMAND_SECONDS, check=False
+        )
+    except FileNotFoundError:
+        raise CredentialError(f"{where}: no such program") from None
+    except subprocess.TimeoutExpired:
+        raise CredentialError(f"{where}: gave no answer within {COMMAND_SECONDS} seconds") from None
+    except OSError as error:
+        raise CredentialError(f"{where}: cannot be run ({error.strerror})") from None
+    if done.returncode != 0:
+        raise CredentialError(f"{where}: failed with exit code {done.returncode}")
+    # Only the first line: `pass` and its like keep notes below the password.
+    secret = done.stdout.decode("utf-8", "replace").split("\n", 1)[0].rstrip("\r")
+    if not secret:
+        raise CredentialError(f"{where}: printed nothing")
+    return secret
+
+
+def _from_keyring(name: str) -> str:
+    _usable_backend(name)
+    try:
+        secret = keyring.get_password(SERVICE, name)
+    except Exception as error:
+        # Backends raise beyond keyring's own errors, and their texts are not for users.
+        raise CredentialError(
+            f'account "{name}": the keyring cannot be read ({type(error).__name__}); unlock it, or set password_command'
+        ) from None
+    if secret is None:
+        raise CredentialError(f'account "{name}": no password stored; run `triage password {name}`')
+    return secret
+
+
+def store_secret(name: str, secret: str) -> None:
+    """Keep an account's password in the keyring, and read it back. Raises `CredentialError`."""
+    _usable_backend(name)
+    try:
+        keyring.set_password(SERVICE, name, secret)
+        kept = keyring.get_password(SERVICE, name) == secret
+    except Exception as error:
+        raise CredentialError(
+            f'account "{name}": the keyring cannot be written ({type(error).__name__}); unlock it, or set password_command'
+        ) from None
+    if not kept:
+        raise CredentialError(f'account "{name}": the keyring did not keep the password; set password_command instead')
+
+
+def backend_name() -> str:
+    """The keyring in use, in words."""
+    return str(keyring.get_keyring().name)
+
+
+def _usable_backend(name: str) -> None:
+    """Refuse a keyring that is none, or that would keep a password for all to read."""
+    backend = keyring.get_keyring()
+    backends = getattr(backend, "backends", [backend])
+    kinds = {f"{type(one).__module__}.{type(one).__name__}" for one in backends}
+    if all(".fail." in kind for kind in kinds):
+        raise CredentialError(
+            f'account "{name}": this machine has no keyring; {_keyring_hint()}, or set password_command in the configuration'
+        )
+    if any(".null." in kind or "Plaintext" in kind for kind in kinds):
+        raise CredentialError(
+            f'account "{name}": the keyring "{backend.name}" does not protect passwords; '
+            f"{_keyring_hint()}, or set password_command in the configuration"
+        )
+
+
+def _keyring_hint() -> str:
+    if sys.platform.startswith("linux"):
+        return "install and unlock GNOME Keyring or KWallet"
+    return "unlock the system's keyring"

@@ -1,0 +1,302 @@
+"""Decides when: IDLE and polling wake a pass, the clock wakes the digest; the only importer of apscheduler.
+
+All work runs in one thread, one job after the other. A watcher thread for each account only waits in IDLE and, when
+something arrives, asks for a pass; what happened is always found out by the pass itself.
+"""
+
+import logging
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor  # noqa: TID251 - the one place
+from apscheduler.schedulers.background import BackgroundScheduler  # noqa: TID251 - the one place
+from apscheduler.triggers.cron import CronTrigger  # noqa: TID251 - the one place
+from apscheduler.triggers.interval import IntervalTrigger  # noqa: TID251 - the one place
+
+from triage.apply import StoppedError
+from triage.config import Account
+from triage.delivery import deliver, due_date
+from triage.errors import CredentialError, MailboxError, SignInRefusedError, TriageError
+from triage.mailbox import Mailbox
+from triage.session import Session, describe
+
+log = logging.getLogger("triage")
+# What a job does is told by the job itself.
+logging.getLogger("apscheduler").setLevel(logging.ERROR)
+
+# Shorter than the 29 minutes of RFC 2177, for the sake of routers that forget a silent connection.
+IDLE_SECONDS = 9 * 60
+HEARTBEAT_SECONDS = 30
+# A wall clock that ran so much further than the monotonic one means that the machine slept.
+SLEPT_SECONDS = 60
+WORKER_IDLE_SECONDS = 120
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 15 * 60.0
+# A refused password is not tried again and again: some servers lock the account.
+REFUSED_PAUSE = 60 * 60.0
+# What SIGTERM leaves to a job that is under way, before its connection is cut.
+GRACE_SECONDS = 3.0
+
+
+class Pause:
+    """Growing pauses with full jitter after failures in a row, for one account."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def after(self, error: TriageError) -> float:
+        """Seconds until the next try."""
+        self._failures += 1
+        if isinstance(error, CredentialError):
+            return REFUSED_PAUSE
+        longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2**self._failures)
+        return random.uniform(SHORTEST_PAUSE, max(SHORTEST_PAUSE, longest))  # noqa: S311 - jitter
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last try failed."""
+        return self._failures > 0
+
+    def reset(self) -> None:
+        """After a success."""
+        self._failures = 0
+
+
+class Daemon:
+    """Watches every account of a session until it is told to end."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._config = session.config
+        self._ending = threading.Event()
+        self._busy = threading.Lock()
+        self._pauses = {account.name: Pause() for account in self._config.accounts}
+        self._watchers: dict[str, Watcher] = {}
+        self._beats = (session.clock(), time.monotonic())
+        self._looked: set[str] = set()
+        # Accounts where something arrived since their last pass began.
+        self._arrived: set[str] = set()
+        session.stop = self._ending.is_set
+        self._scheduler = BackgroundScheduler(
+            timezone=self._config.zone,
+            executors={"default": ThreadPoolExecutor(1)},
+            # A job that is late runs once, however late; one that still runs is not started beside itself.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+
+    def run(self) -> None:
+        """Work until `end` is called or SIGTERM or SIGINT arrives."""
+        previous = self._listen_to_signals()
+        self._schedule()
+        self._scheduler.start()
+        log.info("watching %s", ", ".join(account.name for account in self._config.accounts))
+        try:
+            self._ending.wait()
+        finally:
+            self._finish()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def end(self) -> None:
+        """Ask the daemon to end; may be called from any thread."""
+        self._ending.set()
+
+    def _listen_to_signals(self) -> dict[int, Any]:
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            if self._ending.is_set():
+                # Asked twice: at once. The journal makes that harmless.
+                os._exit(130)
+            self._ending.set()
+
+        return {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def _schedule(self) -> None:
+        now = self._session.clock()
+        for account in self._config.accounts:
+            self._scheduler.add_job(
+                self._pass,
+                IntervalTrigger(minutes=self._config.daemon.poll_minutes, timezone=self._config.zone),
+                args=[account],
+                id=f"pass {account.name}",
+                next_run_time=now,
+            )
+        at = self._config.digest.at
+        self._scheduler.add_job(
+            self._digest, CronTrigger(hour=at.hour, minute=at.minute, timezone=self._config.zone), id="digest"
+        )
+        self._scheduler.add_job(
+            self._heartbeat, IntervalTrigger(seconds=HEARTBEAT_SECONDS, timezone=self._config.zone), id="heartbeat"
+        )
+
+    # --- Jobs ---
+
+    def _pass(self, account: Account) -> None:
+        with self._busy:
+            if self._ending.is_set():
+                return
+            self._arrived.discard(account.name)
+            try:
+                self._pass_once(account)
+            except StoppedError:
+                return
+            except TriageError as error:
+                self._failed(account, error)
+            except Exception:
+                # Nothing in a pass may take the daemon down; the next one starts afresh.
+                if not self._ending.is_set():
+                    log.exception('account "%s": unexpected failure', account.name)
+                    self._again_in(account, self._pauses[account.name].after(MailboxError("")))
+        self._looked.add(account.name)
+        self._digest()
+        if account.name in self._arrived:
+            self._soon(account)
+
+    def _pass_once(self, account: Account) -> None:
+        store, clock = self._session.store, self._session.clock
+        run = store.begin_run("run", clock())
+        report = self._session.run(account, run)
+        store.end_run(run, clock())
+        self._pauses[account.name].reset()
+        if report.error:
+            log.warning('account "%s": %s', account.name, report.error)
+        for trouble in report.troubles:
+            log.warning('account "%s": %s', account.name, trouble)
+        if report.seen or report.corrections:
+            log.info(
+                'account "%s": %d new, %d from school, %d filed, %d to review, %d failed, %d corrections',
+                account.name, report.seen, report.school, report.filed, report.review, report.failed, report.corrections,
+            )  # fmt: skip
+        self._watch(account)
+
+    def _failed(self, account: Account, error: TriageError) -> None:
+        if self._ending.is_set():
+            return
+        seconds = self._pauses[account.name].after(error)
+        log.warning("%s; trying again in %s", describe(error, account), _in_words(seconds))
+        self._again_in(account, seconds)
+
+    def _again_in(self, account: Account, seconds: float) -> None:
+        at = self._session.clock() + timedelta(seconds=seconds)
+        self._scheduler.modify_job(f"pass {account.name}", next_run_time=at)
+
+    def _wake(self, account: Account) -> None:
+        """Something arrived: a pass as soon as the worker thread is free, or once more after the one under way."""
+        self._arrived.add(account.name)
+        if not self._busy.locked():
+            self._soon(account)
+
+    def _soon(self, account: Account) -> None:
+        if not self._ending.is_set():
+            self._scheduler.modify_job(f"pass {account.name}", next_run_time=self._session.clock())
+
+    def _watch(self, account: Account) -> None:
+        """Start the watcher of an account that could be signed in to, where the server can IDLE."""
+        known = self._watchers.get(account.name)
+        if self._config.daemon.idle and (known is None or not known.is_alive()):
+            watcher = Watcher(self._session, account, lambda: self._wake(account), self._ending)
+            self._watchers[account.name] = watcher
+            watcher.start()
+
+    def _digest(self) -> None:
+        with self._busy:
+            session = self._session
+            day = due_date(session.store, self._config, session.clock())
+            # After a start every account is looked at once before its mail is summed up.
+            ready = len(self._looked) == len(self._config.accounts) > 0
+            if day is None or not ready or self._ending.is_set():
+                return
+            account = self._config.accounts[0]
+            try:
+                done = deliver(
+                    session.store, self._config, session.wording, day, session.clock(), lambda: session.connect(account)
+                )
+            except TriageError as error:
+                if not self._ending.is_set():
+                    log.warning("digest of %s: %s; trying again", day, describe(error, account))
+            else:
+                log.info("digest of %s: %s", day, "delivered" if done else "nothing to say")
+
+    def _heartbeat(self) -> None:
+        """Notice a sleep or a clock that was set, deliver a digest that is due, let an idle worker go."""
+        now, ticks = self._session.clock(), time.monotonic()
+        then, ticks_then = self._beats
+        self._beats = (now, ticks)
+        if abs((now - then).total_seconds() - (ticks - ticks_then)) > SLEPT_SECONDS:
+            log.info("the clock jumped (sleep?): looking at every account")
+            for watcher in self._watchers.values():
+                watcher.reconnect()
+            for account in self._config.accounts:
+                self._wake(account)
+            self._scheduler.wakeup()
+        if not any(pause.failing for pause in self._pauses.values()):
+            self._digest()
+        with self._busy:
+            self._session.worker.close_if_idle(WORKER_IDLE_SECONDS)
+
+    # --- Ending ---
+
+    def _finish(self) -> None:
+        self._ending.set()
+        self._scheduler.pause()
+        for watcher in self._watchers.values():
+            watcher.reconnect()
+        # A job under way stops at its next step; if it does not get there, its connection is cut.
+        if self._busy.acquire(timeout=GRACE_SECONDS):
+            self._busy.release()
+        else:
+            self._session.interrupt()
+            if self._busy.acquire(timeout=1):
+                self._busy.release()
+        self._scheduler.shutdown(wait=False)
+        log.info("ended")
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+
+
+class Watcher(threading.Thread):
+    """Waits in IDLE on one account, with a connection of its own, and calls `wake` when something arrives."""
+
+    def __init__(
+        self, session: Session, account: Account, wake: Callable[[], None], ending: threading.Event
+    ) -> None:
+        super().__init__(name=f"idle {account.name}", daemon=True)
+        self._session, self._account = session, account
+        self._wake_up, self._ending = wake, ending
+        self._box: Mailbox | None = None
+
+    def run(self) -> None:
+        """Until the daemon ends, or the server cannot IDLE or refuses the sign-in; then polling alone goes on."""
+        pause = Pause()
+        while not self._ending.is_set():
+            try:
+                with Mailbox.connect(self._account, self._session.secret(self._account)) as box:
+                    if not box.has("IDLE"):
+                        return
+                    self._box = box
+                    box.select(self._account.folder, readonly=True)
+                    # What arrived while there was no IDLE is found by this pass.
+                    self._wake_up()
+                    pause.reset()
+                    while not self._ending.is_set():
+                        if box.wait(IDLE_SECONDS):
+                            self._wake_up()
+            except SignInRefusedError:
+                return
+            except TriageError as error:
+                self._ending.wait(pause.after(error))
+
+    def reconnect(self) -> None:
+        """Cut the connection, so that a dead one is not waited on; from another thread."""
+        if self._box is not None:
+            self._box.interrupt()

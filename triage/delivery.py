@@ -1,0 +1,129 @@
+"""The morning digest on its way: built from the state, put where the configuration says, once a local date.
+
+As with everything that is appended: the row first, then the mail, then the proof. A second start finds the row,
+looks for the mail, and appends it only if it is not there.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+from triage.config import Config
+from triage.digest import Digest, build_digest, digest_end, digest_start, to_html, to_mail, to_text
+from triage.errors import RefusedError, StoreError
+from triage.mailbox import Mail, Mailbox
+from triage.prompts import Wording
+from triage.store import Delivery, Store
+
+# After a long sleep one digest covers at most so much.
+LONGEST = timedelta(days=7)
+# Dates in mails of so many days before still show while they lie ahead.
+DATES_FROM = timedelta(days=45)
+
+
+def digest_of(store: Store, config: Config, wording: Wording, start: datetime, end: datetime) -> Digest:
+    """The digest of (start, end]."""
+    return build_digest(
+        store.between(start, end), store.between(start - DATES_FROM, start), start, end, config, wording
+    )
+
+
+def day_window(config: Config, day: date | None, now: datetime) -> tuple[datetime, datetime]:
+    """The day ending at `day`'s digest hour; without a day, the one ending now."""
+    end = digest_end(day, config.digest.at, config.zone) if day is not None else now
+    return digest_start(end, config.zone), end
+
+
+def due_date(store: Store, config: Config, now: datetime) -> date | None:
+    """The local date whose digest is due and not yet delivered, None if there is none."""
+    today = now.astimezone(config.zone).date()
+    if now < digest_end(today, config.digest.at, config.zone):
+        return None
+    delivery = store.delivery(today)
+    return today if delivery is None or delivery.state != "done" else None
+
+
+def deliver(
+    store: Store, config: Config, wording: Wording, day: date, now: datetime, open_box: Callable[[], Mailbox]
+) -> bool:
+    """Deliver the digest of a local date, unless it was; True where something was put somewhere.
+
+    Raises `MailboxError` or `RefusedError` where the inbox cannot be reached; it is then still due.
+    """
+    known = store.delivery(day)
+    if known is not None and known.state == "done":
+        return False
+    end = digest_end(day, config.digest.at, config.zone)
+    digest = digest_of(store, config, wording, _start(store, config, end), end)
+    if digest.empty and not config.digest.empty:
+        store.save_delivery(Delivery(day, "", "", end, "done", 0, 0))
+        return False
+    if "file" in config.digest.deliver:
+        write_files(digest, wording, store.path.parent / "digests")
+    account = config.accounts[0]
+    delivery = Delivery(day, account.name, store.own_message_id(f"digest {day}"), end, "sent", 0, 0)
+    if "inbox" in config.digest.deliver:
+        with open_box() as box:
+            _append(store, box, delivery, known, digest, wording, account.folder, account.username, now)
+    else:
+        store.save_delivery(replace(delivery, state="done"))
+    return True
+
+
+def _start(store: Store, config: Config, end: datetime) -> datetime:
+    """Where the last digest ended, or a day before."""
+    usual = digest_start(end, config.zone)
+    last = store.last_delivery()
+    if last is None or last.covers_to >= end:
+        return usual
+    return max(min(last.covers_to, usual), end - LONGEST)
+
+
+def _append(
+    store: Store,
+    box: Mailbox,
+    delivery: Delivery,
+    known: Delivery | None,
+    digest: Digest,
+    wording: Wording,
+    folder: str,
+    to: str,
+    now: datetime,
+) -> None:
+    if known is not None and known.account == delivery.account and _stands(box, known, folder):
+        store.save_delivery(replace(known, state="done"))
+        return
+    status = box.status(folder)
+    if status is None:
+        raise RefusedError(f'the folder "{folder}" for the digest is not there')
+    delivery = replace(delivery, dst_uidvalidity=status.uidvalidity, dst_uidnext=status.uidnext)
+    store.save_delivery(delivery)
+    mail = to_mail(digest, wording, to)
+    mail["Message-ID"] = delivery.message_id
+    mail["Date"] = format_datetime(now)
+    # Not \Seen: a digest is there to be seen.
+    box.append(folder, [Mail(re.sub(rb"\r?\n", b"\r\n", mail.as_bytes()), (), now)])
+    store.save_delivery(replace(delivery, state="done"))
+
+
+def _stands(box: Mailbox, known: Delivery, folder: str) -> bool:
+    """Whether a digest whose delivery was cut short stands in the folder."""
+    selected = box.select(folder, readonly=True)
+    start = known.dst_uidnext if selected.uidvalidity == known.dst_uidvalidity else 1
+    return known.message_id in box.message_ids(box.starting_at(start)).values()
+
+
+def write_files(digest: Digest, wording: Wording, folder: Path) -> Path:
+    """Write the digest as text and HTML, for the owner alone; returns the HTML file. Raises `StoreError`."""
+    page = folder / f"{digest.date}.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path, text in ((page, to_html(digest, wording)), (page.with_suffix(".txt"), to_text(digest, wording))):
+            path.touch(mode=0o600)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{folder}: the digest cannot be written ({error.strerror})") from None
+    return page

@@ -1,0 +1,302 @@
+"""Pure: what the state holds of a day to the morning digest, as text, HTML or JSON.
+
+One model of the day, three renderings. The order is the one in which a parent needs it: danger, what waits for an
+answer, plan matters, the rest that concerns the child, good news (never cut), dates, and all else as counts.
+The teacher's words are quoted as such; no mail's own HTML, link or image is ever taken over.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import jinja2
+
+from triage.config import Config
+from triage.plan import Stored
+from triage.prompts import NOTE_FROM, Wording
+from triage.text import one_line
+
+SectionKind = Literal["now", "reply", "plan", "talk", "good", "review", "news"]
+SECTIONS: tuple[SectionKind, ...] = ("now", "reply", "plan", "talk", "good", "review", "news")
+# So many cards are shown whole; of the rest a line. Danger, answers and good news are never cut.
+FULL_CARDS = 7
+DATES_AHEAD = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way back to the mail: `label` names the client, `href` opens it there."""
+
+    label: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One mail of the digest. `headline` is ours and neutral; `quotes` are the sender's words."""
+
+    message_id: str
+    account: str
+    headline: str
+    child: str
+    teacher: str
+    labels: tuple[str, ...]
+    when: str
+    quotes: tuple[str, ...]
+    pause: str
+    ask_child: str
+    ask_teacher: str
+    next_step: str
+    find: str
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Mails of one kind, by child and time; `more` counts those that are not shown whole."""
+
+    kind: SectionKind
+    title: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DateLine:
+    """A date to keep: `day` in ISO, `shown` in words."""
+
+    day: str
+    shown: str
+    what: str
+    child: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The digest of the day that ends at `end`; times in ISO 8601 in the household's zone."""
+
+    date: str
+    start: str
+    end: str
+    title: str
+    subject: str
+    language: str
+    sections: tuple[Section, ...]
+    dates: tuple[DateLine, ...]
+    counts: dict[str, int]
+    lines: tuple[str, ...]
+    footer: str
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to say."""
+        return not self.sections and not self.dates and not self.counts["failed"]
+
+    def to_json(self) -> dict[str, Any]:
+        """The documented object of `digest --format json`."""
+        return {**asdict(self), "empty": self.empty}
+
+
+# --- Which day -------------------------------------------------------------------------------------------
+
+
+def digest_end(day: date, at: time, zone: ZoneInfo) -> datetime:
+    """The moment at which the digest of a local date is due. An hour that a clock change skips is the next."""
+    due = datetime.combine(day, at, tzinfo=zone)
+    return due.astimezone(UTC).astimezone(zone)
+
+
+def digest_start(end: datetime, zone: ZoneInfo) -> datetime:
+    """The same hour of the day before, on the wall clock."""
+    local = end.astimezone(zone)
+    return digest_end(local.date() - timedelta(days=1), local.time(), zone)
+
+
+# --- Building --------------------------------------------------------------------------------------------
+
+
+def build_digest(
+    rows: Sequence[Stored], earlier: Sequence[Stored], start: datetime, end: datetime, config: Config, wording: Wording
+) -> Digest:
+    """`rows` are the messages of the day, `earlier` those before whose dates may still lie ahead."""
+    words, zone = wording.words["digest"], config.zone
+    local_end = end.astimezone(zone)
+    by_kind: dict[SectionKind, list[Item]] = {kind: [] for kind in SECTIONS}
+    for row in rows:
+        if (kind := _kind(row)) is not None:
+            by_kind[kind].append(_item(row, config, wording))
+    sections = tuple(
+        Section(kind, words[kind], tuple(sorted(items, key=lambda item: item.child)))
+        for kind, items in by_kind.items()
+        if items
+    )
+    dates = _dates([*earlier, *rows], local_end.date(), wording)
+    counts = _counts(rows, sections)
+    day = wording.day(local_end.date())
+    return Digest(
+        date=local_end.date().isoformat(),
+        start=start.astimezone(zone).isoformat(timespec="minutes"),
+        end=local_end.isoformat(timespec="minutes"),
+        title=words["title"].format(day=day),
+        subject=words["subject"].format(day=day, summary=_summary(counts, words)),
+        language=wording.language,
+        sections=sections,
+        dates=dates,
+        counts=counts,
+        lines=tuple(_closing_lines(counts, start.astimezone(zone), wording)),
+        footer=words["footer"],
+    )
+
+
+def _verdict(row: Stored) -> dict[str, Any]:
+    verdict: dict[str, Any] = (row.judgement or {}).get("verdict") or {}
+    return verdict
+
+
+def _kind(row: Stored) -> SectionKind | None:
+    verdict = _verdict(row)
+    flags = verdict.get("flags", [])
+    if not verdict or (not verdict["school"] and not verdict.get("unsure")):
+        return None
+    if "safety" in flags or (verdict["urgent"] and not verdict["unsure"]):
+        return "now"
+    if verdict["unsure"]:
+        return "review"
+    if verdict["needs_reply"]:
+        return "reply"
+    if verdict["primary"] == "praise":
+        return "good"
+    if "plan" in flags:
+        return "plan"
+    return "news" if verdict["primary"] == "other_school" or "bulk" in flags else "talk"
+
+
+def _item(row: Stored, config: Config, wording: Wording) -> Item:
+    verdict, words = _verdict(row), wording.words
+    card = (row.judgement or {}).get("card") or {}
+    teacher = (verdict.get("teacher") or {}).get("name") or words["the_teacher"]
+    child = verdict.get("child") or ""
+    subject = one_line(verdict.get("subject") or "", 80)
+    due = next(iter(verdict.get("due", [])), None)
+    return Item(
+        message_id=row.message_id,
+        account=row.account,
+        headline=card.get("headline") or f"{teacher[:1].upper()}{teacher[1:]}: {subject}",
+        child=child,
+        teacher=teacher,
+        labels=tuple(words["label"][name] for name in verdict["labels"] or [verdict["primary"]]),
+        when=wording.moment(due["at"]) if due else "",
+        quotes=tuple(card.get("known", ()))[:2],
+        pause=card.get("pause", ""),
+        ask_child=next(iter(card.get("ask_child", ())), ""),
+        ask_teacher=next(iter(card.get("ask_teacher", ())), ""),
+        next_step=card.get("next_step", ""),
+        find=words["digest"]["find"].format(
+            subject=subject, sender=teacher, day=_local_day(row, config, wording), folder=row.place.folder
+        ),
+        links=tuple(_links(row.message_id, row.account, config, words["digest"])),
+    )
+
+
+def _local_day(row: Stored, config: Config, wording: Wording) -> str:
+    return wording.day((row.received or row.day).astimezone(config.zone).date())
+
+
+def _links(message_id: str, account: str, config: Config, words: dict[str, str]) -> Iterable[Link]:
+    bare = message_id.strip("<>")
+    if not bare or not bare.isprintable() or " " in bare:
+        return
+    user = next((known.username for known in config.accounts if known.name == account), "")
+    if user.lower().endswith(("@gmail.com", "@googlemail.com")):
+        search = f"https://mail.google.com/mail/u/?authuser={quote(user)}#search/rfc822msgid:{quote(bare, safe='')}"
+        yield Link(words["open_gmail"], search)
+    yield Link(words["open_apple"], f"message:%3C{quote(bare, safe='')}%3E")
+    yield Link(words["open_thunderbird"], f"mid:{quote(bare, safe='@')}")
+
+
+def _dates(rows: Sequence[Stored], today: date, wording: Wording) -> tuple[DateLine, ...]:
+    found: dict[tuple[str, str], DateLine] = {}
+    for row in rows:
+        verdict = _verdict(row)
+        if not verdict.get("school") or verdict.get("unsure"):
+            continue
+        for due in verdict.get("due", []):
+            day = date.fromisoformat(due["at"][:10])
+            if today <= day <= today + DATES_AHEAD:
+                child = verdict.get("child") or ""
+                teacher = (verdict.get("teacher") or {}).get("name") or wording.words["the_teacher"]
+                line = DateLine(
+                    due["at"], wording.moment(due["at"]), wording.words["what"][due["what"]], child, teacher
+                )
+                found.setdefault((due["at"], child + due["what"]), line)
+    return tuple(sorted(found.values(), key=lambda line: line.day))
+
+
+def _counts(rows: Sequence[Stored], sections: Sequence[Section]) -> dict[str, int]:
+    sizes: dict[str, int] = {kind: 0 for kind in SECTIONS}
+    sizes |= {section.kind: len(section.items) for section in sections}
+    failed = sum(row.status in ("failed", "quarantined") for row in rows)
+    school = sum(sizes.values())
+    return {**sizes, "seen": len(rows), "school": school, "other": len(rows) - school - failed, "failed": failed}
+
+
+def _summary(counts: dict[str, int], words: dict[str, str]) -> str:
+    named = [
+        words[f"n_{kind}"].format(count=counts[kind]) for kind in ("now", "reply", "good") if counts[kind]
+    ]
+    rest = counts["school"] - counts["now"] - counts["reply"] - counts["good"]
+    if rest or not named:
+        named.append(words["n_other"].format(count=rest))
+    return ", ".join(named)
+
+
+def _closing_lines(counts: dict[str, int], start: datetime, wording: Wording) -> Iterable[str]:
+    words = wording.words["digest"]
+    yield words["all_done"] if counts["school"] else words["nothing"].format(since=wording.moment(start.isoformat()))
+    if counts["seen"]:
+        yield words["counts"].format(**{name: counts[name] for name in ("seen", "school", "other")})
+    if counts["failed"]:
+        yield words["trouble"].format(count=counts["failed"])
+
+
+# --- Rendering -------------------------------------------------------------------------------------------
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "wording"),
+    undefined=jinja2.StrictUndefined,
+    autoescape=jinja2.select_autoescape(["html.j2"], default=False),
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def _context(digest: Digest, wording: Wording) -> dict[str, Any]:
+    return {"digest": digest, "words": wording.words, "w": wording.words["digest"], "full_cards": FULL_CARDS}
+
+
+def to_text(digest: Digest, wording: Wording) -> str:
+    """The digest as plain text, good enough alone."""
+    return _TEMPLATES.get_template("digest.txt.j2").render(_context(digest, wording))
+
+
+def to_html(digest: Digest, wording: Wording) -> str:
+    """The digest as one self-contained page: inline styles, no script, nothing loaded from anywhere."""
+    return _TEMPLATES.get_template("digest.html.j2").render(_context(digest, wording))
+
+
+def to_mail(digest: Digest, wording: Wording, to: str) -> EmailMessage:
+    """The digest as a mail to the parent's own inbox; Message-ID and Date are set by the caller."""
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = NOTE_FROM
+    mail["To"] = to
+    mail["Subject"] = digest.subject
+    mail["X-Triage"] = "digest"
+    mail.set_content(to_text(digest, wording))
+    mail.add_alternative(to_html(digest, wording), subtype="html")
+    return mail

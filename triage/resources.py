@@ -1,0 +1,39 @@
+"""Where the files that are shipped with the program are: the model, its corpus, the example configuration."""
+
+import importlib.metadata
+import json
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
+
+def shipped(name: str) -> Path:
+    """A file or folder that is shipped: inside the installed package, or beside it in a checkout."""
+    inside = _PACKAGE / name
+    return inside if inside.exists() else _PACKAGE.parent / name
+
+
+def model_path(state: Path) -> Path:
+    """The model to use: the parent's own where there is one, else the shipped one."""
+    own = own_model_path(state)
+    return own if own.exists() else shipped("models") / "triage.skops"
+
+
+def own_model_path(state: Path) -> Path:
+    """Where the parent's own model stands."""
+    return state / "model" / "triage.skops"
+
+
+def corpus_path() -> Path:
+    """The shipped corpus."""
+    return shipped("models") / "corpus"
+
+
+def made_elsewhere(model: Path) -> str:
+    """The scikit-learn version a model was made with, if the installed one cannot be expected to read it; else ""."""
+    try:
+        made = str(json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))["scikit-learn"])
+    except (OSError, ValueError, KeyError):
+        return ""
+    here = importlib.metadata.version("scikit-learn")
+    return "" if made.split(".")[:2] == here.split(".")[:2] else made

@@ -1,0 +1,74 @@
+"""Puts a pass back: the same journal, verification and recovery, on a plan that reverses what was done."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from triage.apply import Applier, in_groups
+from triage.errors import UsageError
+from triage.mailbox import Mailbox
+from triage.plan import Action, Done, Place, plan_undo
+from triage.session import Session
+from triage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """How an undo ended: messages put back, those left where they are, and why."""
+
+    put_back: int
+    left: Mapping[str, str]
+
+
+def chosen_run(store: Store, run: str | None) -> str:
+    """The run to undo: the one named, or the last that changed something. Raises `UsageError`."""
+    if run is None:
+        last = store.last_run()
+        if last is None:
+            raise UsageError("there is no pass to undo")
+        return last
+    if not store.has_run(run):
+        raise UsageError(f'there is no run "{run}"; `triage once --json` names them')
+    return run
+
+
+def undo_plan(store: Store, run: str, account: str) -> list[Action]:
+    """What would be done to put back a run on one account."""
+    done = store.done_of(run, account)
+    return plan_undo(done, _places(store, account, done))
+
+
+def _places(store: Store, account: str, done: Sequence[Done]) -> dict[str, Place]:
+    found = {entry.action.key: store.message(account, entry.action.key) for entry in done}
+    return {key: stored.place for key, stored in found.items() if stored is not None}
+
+
+def undo(session: Session, box: Mailbox, account: str, run: str, this_run: str) -> Undone:
+    """Put back a run on one account whose mailbox is open."""
+    store = session.store
+    applier = Applier(box, store, account, session.clock, session.stop)
+    applier.recover()
+    by_key: dict[str, list[Action]] = {}
+    for action in undo_plan(store, run, account):
+        by_key.setdefault(action.key, []).append(action)
+    left: dict[str, str] = {}
+    for group in in_groups(by_key.values()):
+        outcome = applier.apply(this_run, group)
+        keys = dict.fromkeys(action.key for action in group)
+        left |= {key: outcome.failed[key] or "moved since, by you or another program" for key in keys if key in outcome.failed}
+        with store.transaction():
+            for key in keys:
+                if key not in outcome.failed:
+                    _settle(store, account, run, key, outcome.places.get(key), by_key[key])
+    return Undone(len(by_key) - len(left), left)
+
+
+def _settle(store: Store, account: str, run: str, key: str, place: Place | None, actions: Sequence[Action]) -> None:
+    # What was put back is not filed again: the parent has decided.
+    store.set_status(account, key, "released", "put back by undo")
+    store.mark_undone(run, account, [key])
+    if place is not None:
+        store.set_place(account, key, place)
+    stored = store.message(account, key)
+    taken = {tag for action in actions if action.kind == "untag" for tag in action.tags}
+    if stored is not None and taken:
+        store.set_tags(account, key, stored.tags - taken)
