@@ -161,7 +161,9 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         unsure=bool(reason),
         reason=reason,
         needs_reply=school and not bulk and _holds("needs_reply", facts.asks, scores, thresholds),
-        urgent=school and not bulk and (safety and scores.asks["urgent"] > 0.2 or _holds("urgent", facts.today, scores, thresholds)),
+        urgent=school
+        and not bulk
+        and ((safety and scores.asks["urgent"] > 0.2) or _holds("urgent", facts.today, scores, thresholds)),
         due=tuple(DueDate(due.at.isoformat(), due.what, due.text) for due in facts.due) if school else (),
         child=facts.child if school else None,
         teacher=facts.teacher if school else None,

@@ -5,7 +5,6 @@ documents the fields. Records are turned into real mail before they are read, so
 exactly what the daemon sees.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -55,7 +55,7 @@ def _from_keyring(name: str) -> str:
     _usable_backend(name)
     try:
         secret = keyring.get_password(SERVICE, name)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # Backends raise beyond keyring's own errors, and their texts are not for users.
         raise CredentialError(
             f'account "{name}": the keyring cannot be read ({type(error).__name__}); unlock it, or set password_command'
@@ -71,9 +71,10 @@ def store_secret(name: str, secret: str) -> None:
     try:
         keyring.set_password(SERVICE, name, secret)
         kept = keyring.get_password(SERVICE, name) == secret
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - as above
         raise CredentialError(
-            f'account "{name}": the keyring cannot be written ({type(error).__name__}); unlock it, or set password_command'
+            f'account "{name}": the keyring cannot be written ({type(error).__name__}); '
+            "unlock it, or set password_command"
         ) from None
     if not kept:
         raise CredentialError(f'account "{name}": the keyring did not keep the password; set password_command instead')
@@ -91,7 +92,8 @@ def _usable_backend(name: str) -> None:
     kinds = {f"{type(one).__module__}.{type(one).__name__}" for one in backends}
     if all(".fail." in kind for kind in kinds):
         raise CredentialError(
-            f'account "{name}": this machine has no keyring; {_keyring_hint()}, or set password_command in the configuration'
+            f'account "{name}": this machine has no keyring; {_keyring_hint()}, '
+            "or set password_command in the configuration"
         )
     if any(".null." in kind or "Plaintext" in kind for kind in kinds):
         raise CredentialError(

@@ -173,7 +173,8 @@ class Daemon:
         if report.seen or report.corrections:
             log.info(
                 'account "%s": %d new, %d from school, %d filed, %d to review, %d failed, %d corrections',
-                account.name, report.seen, report.school, report.filed, report.review, report.failed, report.corrections,
+                account.name, report.seen, report.school, report.filed, report.review, report.failed,
+                report.corrections,
             )  # fmt: skip
         self._watch(account)
 
@@ -214,14 +215,11 @@ class Daemon:
             ready = len(self._looked) == len(self._config.accounts) > 0
             if day is None or not ready or self._ending.is_set():
                 return
-            account = self._config.accounts[0]
             try:
-                done = deliver(
-                    session.store, self._config, session.wording, day, session.clock(), lambda: session.connect(account)
-                )
+                done = deliver(session, day)
             except TriageError as error:
                 if not self._ending.is_set():
-                    log.warning("digest of %s: %s; trying again", day, describe(error, account))
+                    log.warning("digest of %s: %s; trying again", day, error)
             else:
                 log.info("digest of %s: %s", day, "delivered" if done else "nothing to say")
 
@@ -267,9 +265,7 @@ def _in_words(seconds: float) -> str:
 class Watcher(threading.Thread):
     """Waits in IDLE on one account, with a connection of its own, and calls `wake` when something arrives."""
 
-    def __init__(
-        self, session: Session, account: Account, wake: Callable[[], None], ending: threading.Event
-    ) -> None:
+    def __init__(self, session: Session, account: Account, wake: Callable[[], None], ending: threading.Event) -> None:
         super().__init__(name=f"idle {account.name}", daemon=True)
         self._session, self._account = session, account
         self._wake_up, self._ending = wake, ending

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 
+from triage.lexicon import pattern, table
 from triage.text import sentences
 
 What = Literal["meeting", "assignment", "test", "form", "reply", "event"]
@@ -114,7 +115,7 @@ _TOKENS = re.compile(
             r"|\b(?:1[0-2]|[1-9])\s*(?:a\.?m\b\.?|p\.?m\b\.?)|\b(?:noon|midday|mediodía)\b"
             r"|(?<=\bat )(?:1[0-2]|[1-9])\b(?! ?(?:%|students|kids|years|weeks|days|minutes|points|of))"
             r"|(?<=a las )(?:1[0-2]|[1-9])\b|(?<=a la )1\b)",
-            rf"(?P<ordinal>\b(?:the|el(?: día)?|on)\s+{_NUMBER}(?:st|nd|rd|th)\b(?!\s+(?:grade|grader|graders|period|hour|"
+            rf"(?P<ordinal>\b(?:the|el(?: día)?|on)\s+{_NUMBER}(?:st|nd|rd|th)\b(?!\s+(?:grade|graders?|period|hour|"
             rf"time|place|century|floor|birthday|amendment|chapter|day|week|form|year|and\b|of\b))"
             rf"|\bel(?: día)?\s+{_NUMBER}\b(?!\s*(?:de\s+(?!este)|por|%|°|º|a[nñ]os|[:.]\d)))",
         )
@@ -232,7 +233,9 @@ def _next_weekday(token: _Token, today: date) -> date | None:
         return None
     target = _WEEKDAYS[token.text]
     ahead = (target - today.weekday()) % 7 or 7
-    if re.search(r"\b(next|próximo|proximo)\s+$", token.lead) or re.match(r"\s+(next week|after next|de la próxima)", token.follow):
+    if re.search(r"\b(next|próximo|proximo)\s+$", token.lead) or re.match(
+        r"\s+(next week|after next|de la próxima)", token.follow
+    ):
         monday = today - timedelta(days=today.weekday()) + timedelta(days=7)
         return monday + timedelta(days=target)
     if re.match(r",? (the )?week of", token.follow):
@@ -309,48 +312,18 @@ def _half(token: _Token) -> str:
 
 # --- What the date is for --------------------------------------------------------------------------------
 
-_CUE_WORDS: tuple[tuple[What, str], ...] = (
-        ("reply", r"rsvp|(let (me|us) know|reply|respond|get back to me|confirm|answer)\b.{0,40}\bby\b|avís|confirm(e|ar)\b.{0,30}\bantes"),
-        (
-            "meeting",
-            r"meet\b|meeting|conference|call\b|phone|appointment|zoom|teams\b|chat\b|talk\b|slot|come in|sit down|ptm\b|"
-            r"available|free (on|at|this|next)|reuni[óo]n|cita\b|entrevista|tutoría|llamad|conversar|hablar",
-        ),
-        ("test", r"test\b|tests\b|quiz|exam|mid-?term|final\b|mock|assessment|spelling bee|examen|prueba|control de"),
-        (
-            "form",
-            r"forms?\b|permission slip|sign(ed)?\b|consent|waiver|paperwork|payment|money|\$|£|€|₹|fee\b|deposit|ballot|"
-            r"autorización|firmad|formulario|pago",
-        ),
-        (
-            "assignment",
-            r"due\b|turn(ed)? (it |them |this |that )?in|hand(ed)? (it |them |this |that )?in|submit|homework|essay|project|worksheet|"
-            r"packet|reading log|draft|lab\b|assignment|finish|complete|make[- ]?up|retake|redo|tarea|entreg|deberes|trabajo",
-        ),
-)
-_CUES = tuple((what, re.compile(rf"\b(?:{words})", re.IGNORECASE)) for what, words in _CUE_WORDS)
+_CUES: dict[What, re.Pattern[str]] = {
+    what: re.compile(rf"(?<!\w)(?:{'|'.join(table('due')[what])})(?!\w)", re.IGNORECASE)
+    for what in ("reply", "meeting", "test", "form", "assignment")
+}
 
 
 def _what(sentence: str, before: str) -> What:
     for text in (sentence, before):
-        for what, cue in _CUES:
+        for what, cue in _CUES.items():
             if cue.search(text):
                 return what
     return "event"
-
-
-_FUTURE = re.compile(
-    r"\b(will|'ll|due|by|please|need|needs|can you|could you|would you|should|must|going to|want|want to|would like|available|"
-    r"let me know|bring|send|return|sign|starts?|begins?|until|no later|deadline|is on|are on|is at|meet|test|quiz|exam|"
-    r"free|works?|scheduled|set for|moved to|join|come|coming|next|tomorrow|rsvp|can|could|may|"
-    r"debe|hay que|tiene que|por favor|antes del?|hasta|será|habrá|tendremos|vamos a|entregar|próxim|puede|podría|conviene)\b",
-    re.IGNORECASE,
-)
-_PAST = re.compile(
-    r"\b(was|were|did|didn't|had|has been|have been|went|got|told|said|came|left|took|wrote|sent|saw|asked|"
-    r"\w{3,}ed|yesterday|ayer|estuvo|fue|hizo|tuvo|dijo|faltó|llegó|\w+(?:aron|ieron))\b",
-    re.IGNORECASE,
-)
 
 
 def _is_past(sentence: str, group: Sequence[_Token]) -> bool:
@@ -359,4 +332,4 @@ def _is_past(sentence: str, group: Sequence[_Token]) -> bool:
         return False
     if group[0].text in _TODAY and not any(token.kind == "clock" for token in group):
         return not re.search(r"\b(due|by|pick|please|call|need|bring|until|antes|recog)\b", sentence, re.IGNORECASE)
-    return bool(_PAST.search(sentence)) and not _FUTURE.search(sentence)
+    return bool(pattern("past").search(sentence)) and not pattern("future").search(sentence)

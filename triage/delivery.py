@@ -5,17 +5,17 @@ looks for the mail, and appends it only if it is not there.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
-from triage.config import Config
-from triage.digest import Digest, build_digest, digest_end, digest_start, to_html, to_mail, to_text
+from triage.config import Account, Config
+from triage.digest import Day, Digest, build_digest, digest_end, digest_start, to_html, to_mail, to_text
 from triage.errors import RefusedError, StoreError
 from triage.mailbox import Mail, Mailbox
 from triage.prompts import Wording
+from triage.session import Session
 from triage.store import Delivery, Store
 
 # After a long sleep one digest covers at most so much.
@@ -26,9 +26,8 @@ DATES_FROM = timedelta(days=45)
 
 def digest_of(store: Store, config: Config, wording: Wording, start: datetime, end: datetime) -> Digest:
     """The digest of (start, end]."""
-    return build_digest(
-        store.between(start, end), store.between(start - DATES_FROM, start), start, end, config, wording
-    )
+    day = Day(start, end, store.between(start, end), store.between(start - DATES_FROM, start))
+    return build_digest(day, config, wording)
 
 
 def day_window(config: Config, day: date | None, now: datetime) -> tuple[datetime, datetime]:
@@ -46,30 +45,31 @@ def due_date(store: Store, config: Config, now: datetime) -> date | None:
     return today if delivery is None or delivery.state != "done" else None
 
 
-def deliver(
-    store: Store, config: Config, wording: Wording, day: date, now: datetime, open_box: Callable[[], Mailbox]
-) -> bool:
+def deliver(session: Session, day: date) -> bool:
     """Deliver the digest of a local date, unless it was; True where something was put somewhere.
 
     Raises `MailboxError` or `RefusedError` where the inbox cannot be reached; it is then still due.
     """
+    store, config = session.store, session.config
     known = store.delivery(day)
     if known is not None and known.state == "done":
         return False
     end = digest_end(day, config.digest.at, config.zone)
-    digest = digest_of(store, config, wording, _start(store, config, end), end)
+    digest = digest_of(store, config, session.wording, _start(store, config, end), end)
     if digest.empty and not config.digest.empty:
         store.save_delivery(Delivery(day, "", "", end, "done", 0, 0))
         return False
     if "file" in config.digest.deliver:
-        write_files(digest, wording, store.path.parent / "digests")
+        write_files(digest, session.wording, store.path.parent / "digests")
     account = config.accounts[0]
     delivery = Delivery(day, account.name, store.own_message_id(f"digest {day}"), end, "sent", 0, 0)
     if "inbox" in config.digest.deliver:
-        with open_box() as box:
-            _append(store, box, delivery, known, digest, wording, account.folder, account.username, now)
-    else:
-        store.save_delivery(replace(delivery, state="done"))
+        with session.connect(account) as box:
+            if known is not None and known.account == account.name and _stands(box, known, account.folder):
+                delivery = known
+            else:
+                delivery = _append(session, box, account, delivery, digest)
+    store.save_delivery(replace(delivery, state="done"))
     return True
 
 
@@ -82,31 +82,19 @@ def _start(store: Store, config: Config, end: datetime) -> datetime:
     return max(min(last.covers_to, usual), end - LONGEST)
 
 
-def _append(
-    store: Store,
-    box: Mailbox,
-    delivery: Delivery,
-    known: Delivery | None,
-    digest: Digest,
-    wording: Wording,
-    folder: str,
-    to: str,
-    now: datetime,
-) -> None:
-    if known is not None and known.account == delivery.account and _stands(box, known, folder):
-        store.save_delivery(replace(known, state="done"))
-        return
-    status = box.status(folder)
+def _append(session: Session, box: Mailbox, account: Account, delivery: Delivery, digest: Digest) -> Delivery:
+    status = box.status(account.folder)
     if status is None:
-        raise RefusedError(f'the folder "{folder}" for the digest is not there')
+        raise RefusedError(f'the folder "{account.folder}" for the digest is not there')
     delivery = replace(delivery, dst_uidvalidity=status.uidvalidity, dst_uidnext=status.uidnext)
-    store.save_delivery(delivery)
-    mail = to_mail(digest, wording, to)
+    session.store.save_delivery(delivery)
+    now = session.clock()
+    mail = to_mail(digest, session.wording, account.username)
     mail["Message-ID"] = delivery.message_id
     mail["Date"] = format_datetime(now)
-    # Not \Seen: a digest is there to be seen.
-    box.append(folder, [Mail(re.sub(rb"\r?\n", b"\r\n", mail.as_bytes()), (), now)])
-    store.save_delivery(replace(delivery, state="done"))
+    # Without the flag Seen: a digest is there to be seen.
+    box.append(account.folder, [Mail(re.sub(rb"\r?\n", b"\r\n", mail.as_bytes()), (), now)])
+    return delivery
 
 
 def _stands(box: Mailbox, known: Delivery, folder: str) -> bool:

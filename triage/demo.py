@@ -26,10 +26,10 @@ from triage.daemon import Daemon
 from triage.delivery import day_window, digest_of, write_files
 from triage.digest import to_text
 from triage.errors import TriageError
+from triage.lock import prepare_folder
 from triage.mailbox import Mail, Mailbox
 from triage.prompts import Wording
 from triage.session import Session, system_clock
-from triage.store import prepare_folder
 
 _INBOX = Path(__file__).parent / "demo_inbox.jsonl"
 _USER = "jordan@rivera.example"
@@ -151,7 +151,7 @@ def _one_note(rows: Any, wording: Wording) -> str:
         "teacher": (verdict["teacher"] or {}).get("name") or wording.words["the_teacher"],
         "child": verdict["child"] or wording.words["your_child"],
     }
-    return f"Beside \"{verdict['subject']}\" in {best.place.folder}:\n\n" + wording.page("note", {"card": card, **names})
+    return f'Beside "{verdict["subject"]}" in {best.place.folder}:\n\n' + wording.page("note", {"card": card, **names})
 
 
 def _indented(text: str) -> str:
@@ -264,4 +264,3 @@ def _dated(text: str, at: datetime) -> str:
         return f"{then:%B} {then.day}"
 
     return re.sub(r"\{day\+(\d+)\}", day, text)
-

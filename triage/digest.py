@@ -118,17 +118,25 @@ def digest_start(end: datetime, zone: ZoneInfo) -> datetime:
     return digest_end(local.date() - timedelta(days=1), local.time(), zone)
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a digest is made from: the messages of (start, end], and those before whose dates may lie ahead."""
+
+    start: datetime
+    end: datetime
+    rows: Sequence[Stored]
+    earlier: Sequence[Stored] = ()
+
+
 # --- Building --------------------------------------------------------------------------------------------
 
 
-def build_digest(
-    rows: Sequence[Stored], earlier: Sequence[Stored], start: datetime, end: datetime, config: Config, wording: Wording
-) -> Digest:
-    """`rows` are the messages of the day, `earlier` those before whose dates may still lie ahead."""
+def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
+    """The digest of a day."""
     words, zone = wording.words["digest"], config.zone
-    local_end = end.astimezone(zone)
+    end = day.end.astimezone(zone)
     by_kind: dict[SectionKind, list[Item]] = {kind: [] for kind in SECTIONS}
-    for row in rows:
+    for row in day.rows:
         if (kind := _kind(row)) is not None:
             by_kind[kind].append(_item(row, config, wording))
     sections = tuple(
@@ -136,20 +144,20 @@ def build_digest(
         for kind, items in by_kind.items()
         if items
     )
-    dates = _dates([*earlier, *rows], local_end.date(), wording)
-    counts = _counts(rows, sections)
-    day = wording.day(local_end.date())
+    dates = _dates([*day.earlier, *day.rows], end.date(), wording)
+    counts = _counts(day.rows, sections)
+    today = wording.day(end.date())
     return Digest(
-        date=local_end.date().isoformat(),
-        start=start.astimezone(zone).isoformat(timespec="minutes"),
-        end=local_end.isoformat(timespec="minutes"),
-        title=words["title"].format(day=day),
-        subject=words["subject"].format(day=day, summary=_summary(counts, words)),
+        date=end.date().isoformat(),
+        start=day.start.astimezone(zone).isoformat(timespec="minutes"),
+        end=end.isoformat(timespec="minutes"),
+        title=words["title"].format(day=today),
+        subject=words["subject"].format(day=today, summary=_summary(counts, words)),
         language=wording.language,
         sections=sections,
         dates=dates,
         counts=counts,
-        lines=tuple(_closing_lines(counts, start.astimezone(zone), wording)),
+        lines=tuple(_closing_lines(counts, day.start.astimezone(zone), wording)),
         footer=words["footer"],
     )
 
@@ -161,20 +169,20 @@ def _verdict(row: Stored) -> dict[str, Any]:
 
 def _kind(row: Stored) -> SectionKind | None:
     verdict = _verdict(row)
-    flags = verdict.get("flags", [])
     if not verdict or (not verdict["school"] and not verdict.get("unsure")):
         return None
-    if "safety" in flags or (verdict["urgent"] and not verdict["unsure"]):
-        return "now"
-    if verdict["unsure"]:
-        return "review"
-    if verdict["needs_reply"]:
-        return "reply"
-    if verdict["primary"] == "praise":
-        return "good"
-    if "plan" in flags:
-        return "plan"
-    return "news" if verdict["primary"] == "other_school" or "bulk" in flags else "talk"
+    flags = verdict.get("flags", [])
+    # The first that holds, in the order in which a parent needs to know.
+    kinds: tuple[tuple[SectionKind, bool], ...] = (
+        ("now", "safety" in flags or (verdict.get("urgent", False) and not verdict.get("unsure"))),
+        ("review", verdict.get("unsure", False)),
+        ("reply", verdict.get("needs_reply", False)),
+        ("good", verdict["primary"] == "praise"),
+        ("plan", "plan" in flags),
+        ("news", verdict["primary"] == "other_school" or "bulk" in flags),
+        ("talk", True),
+    )
+    return next(kind for kind, holds in kinds if holds)
 
 
 def _item(row: Stored, config: Config, wording: Wording) -> Item:
@@ -239,7 +247,7 @@ def _dates(rows: Sequence[Stored], today: date, wording: Wording) -> tuple[DateL
 
 
 def _counts(rows: Sequence[Stored], sections: Sequence[Section]) -> dict[str, int]:
-    sizes: dict[str, int] = {kind: 0 for kind in SECTIONS}
+    sizes: dict[str, int] = dict.fromkeys(SECTIONS, 0)
     sizes |= {section.kind: len(section.items) for section in sections}
     failed = sum(row.status in ("failed", "quarantined") for row in rows)
     school = sum(sizes.values())
@@ -247,9 +255,7 @@ def _counts(rows: Sequence[Stored], sections: Sequence[Section]) -> dict[str, in
 
 
 def _summary(counts: dict[str, int], words: dict[str, str]) -> str:
-    named = [
-        words[f"n_{kind}"].format(count=counts[kind]) for kind in ("now", "reply", "good") if counts[kind]
-    ]
+    named = [words[f"n_{kind}"].format(count=counts[kind]) for kind in ("now", "reply", "good") if counts[kind]]
     rest = counts["school"] - counts["now"] - counts["reply"] - counts["good"]
     if rest or not named:
         named.append(words["n_other"].format(count=rest))

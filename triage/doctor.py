@@ -90,7 +90,9 @@ def _model(session: Session, state: Path) -> Finding:
 
 def _clock(session: Session) -> Finding:
     now = session.clock().astimezone(session.config.zone)
-    return Finding("ok", "clock", f"{now:%Y-%m-%d %H:%M} in {session.config.timezone}; digest at {session.config.digest.at:%H:%M}")
+    return Finding(
+        "ok", "clock", f"{now:%Y-%m-%d %H:%M} in {session.config.timezone}; digest at {session.config.digest.at:%H:%M}"
+    )
 
 
 def later_settings(config: Config) -> list[str]:
@@ -139,7 +141,9 @@ def _powers(box: Mailbox, account: Account, abilities: Abilities) -> Iterator[Fi
     }
     yield Finding("ok" if abilities.tags != "none" else "warn", name, tags[abilities.tags])
     if abilities.filing == "none":
-        yield Finding("warn", name, "this server cannot move mail safely (no MOVE, no UIDPLUS); mail is tagged, not moved")
+        yield Finding(
+            "warn", name, "this server cannot move mail safely (no MOVE, no UIDPLUS); mail is tagged, not moved"
+        )
     else:
         yield Finding("ok", name, f"mail is moved by {'MOVE' if box.has('MOVE') else 'copy, check and UID EXPUNGE'}")
     if not box.has("IDLE"):

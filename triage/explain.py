@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from triage.classify import LABELS, Verdict
-from triage.cycle import Report
+from triage.observe import Report
 from triage.plan import Action
 from triage.text import one_line
 
@@ -24,11 +24,12 @@ def verdict_lines(path: str, verdict: Verdict) -> Iterator[str]:
         yield f"  not school mail ({1 - verdict.scores['school']:.0%} sure)"
     else:
         labels = ", ".join(verdict.labels) or "none of the four labels holds"
-        yield f"  school mail ({verdict.scores['school']:.0%}), filed as {verdict.primary} ({verdict.confidence:.0%} sure); labels: {labels}"
+        yield f"  school mail ({verdict.scores['school']:.0%}); labels: {labels}"
+        yield f"  filed as {verdict.primary} ({verdict.confidence:.0%} sure)"
     for label in LABELS:
         for item in verdict.evidence:
             if item.label == label:
-                yield f"  {label} {verdict.scores[label]:.0%}: \"{one_line(item.text, 160)}\""
+                yield f'  {label} {verdict.scores[label]:.0%}: "{one_line(item.text, 160)}"'
     if verdict.unsure:
         yield f"  for review: {verdict.reason}"
     yield from _asks(verdict)
@@ -48,10 +49,10 @@ def _asks(verdict: Verdict) -> Iterator[str]:
     elif verdict.urgent:
         yield "  to be read today"
     for due in verdict.due:
-        yield f"  date: {due.at} ({due.what}), from \"{one_line(due.text, 60)}\""
+        yield f'  date: {due.at} ({due.what}), from "{one_line(due.text, 60)}"'
     for flag in verdict.flags:
         quotes = [one_line(item.text, 120) for item in verdict.evidence if item.label == flag]
-        yield f"  {flag}" + (f": \"{quotes[0]}\"" if quotes else "")
+        yield f"  {flag}" + (f': "{quotes[0]}"' if quotes else "")
     if verdict.language not in ("en", "es"):
         yield f"  language: {verdict.language}"
 
@@ -72,7 +73,7 @@ def _message_line(message: dict[str, object]) -> str:
     actions = message["actions"]
     doing = ", ".join(_action_words(action) for action in actions) if isinstance(actions, list) else ""
     subject = one_line(str(message["subject"] or ""), 60)
-    return f"{message['path']}: {message['primary'] or 'unreadable'}: \"{subject}\": {doing or 'left alone'}"
+    return f'{message["path"]}: {message["primary"] or "unreadable"}: "{subject}": {doing or "left alone"}'
 
 
 def _action_words(action: dict[str, object]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from triage.classify import Verdict, classify
 from triage.config import Config
-from triage.facts import Facts, find_facts
+from triage.facts import find_facts
 from triage.message import Message, UnreadableError, parse_message
 from triage.plan import deserves_card
 from triage.prompts import Card, Wording, draft_mail, make_card, note_mail, note_text
@@ -34,7 +34,8 @@ class Judgement:
     """All that the rest of the program learns of one mail.
 
     `error` is set, and all else empty, where the mail could not be read. `note_text` is the card in plain words;
-    `note` and `draft` are mails of ours without Message-ID and Date; `own_words` (subject line and own text) is filled only where asked for.
+    `note` and `draft` are mails of ours without Message-ID and Date; `own_words` (subject line and own text) is
+    filled only where asked for.
     """
 
     message_id: str = ""
@@ -87,15 +88,13 @@ def judge(
         else:
             its_facts = next(remaining)
             verdict = classify(entry, its_facts, next(scores), model.thresholds)
-            judgement = _judgement(entry, its_facts, verdict, household, wording, today)
+            judgement = _judgement(entry, verdict, household, wording, today)
             own = f"{entry.subject}\n{entry.parts.own}"
             found.append(replace(judgement, own_words=own) if words else judgement)
     return found
 
 
-def _judgement(
-    message: Message, facts: Facts, verdict: Verdict, household: Household, wording: Wording, today: date
-) -> Judgement:
+def _judgement(message: Message, verdict: Verdict, household: Household, wording: Wording, today: date) -> Judgement:
     to = next(iter(household.own_addresses), "")
     worth = (verdict.school or verdict.unsure) and (household.every_mail or deserves_card(verdict))
     card = make_card(verdict, household.config, wording, today) if worth else None

@@ -1,4 +1,4 @@
-"""IMAP in typed verbs; the only importer of imapclient.
+"""IMAP in typed verbs; with `connection`, the only importer of imapclient.
 
 Every message is read with BODY.PEEK. A command has a deadline of its own; a connection that timed out, was cut
 or answered nonsense is never used again. Arguments with control characters are refused, and no text from a
@@ -6,15 +6,11 @@ mail ever becomes part of a command.
 """
 
 import hashlib
-import imaplib
-import logging
 import re
-import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Self
@@ -23,13 +19,11 @@ import imapclient  # noqa: TID251 - the one place
 from imapclient import exceptions as imap_errors  # noqa: TID251 - the one place
 
 from triage.config import Account
-from triage.errors import CredentialError, MailboxError, RefusedError, SignInRefusedError
+from triage.connection import connect, shut, sign_in, translated
+from triage.errors import MailboxError, RefusedError
+from triage.partial import assembled, text_parts
+from triage.plan import Selected
 
-# At DEBUG imapclient logs the mail itself.
-logging.getLogger("imapclient").setLevel(logging.WARNING)
-
-CONNECT_SECONDS = 15
-READ_SECONDS = 60
 COMMAND_SECONDS = 120
 FETCH_SECONDS = 300
 
@@ -39,19 +33,6 @@ TEXT_PART_LIMIT = 256 * 1024
 # One FETCH asks for no more than so many messages and bytes.
 BATCH_MESSAGES = 400
 BATCH_BYTES = 8 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Selected:
-    """What SELECT or EXAMINE said (RFC 9051, 6.3.2). `uidvalidity` is 0 where the server gives none."""
-
-    folder: str
-    uidvalidity: int
-    uidnext: int
-    exists: int
-    modseq: int
-    keywords: bool
-    read_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +86,13 @@ class Mailbox:
         Raises `MailboxError` where the server cannot be reached or trusted, `SignInRefusedError` where it refuses
         the secret.
         """
-        client = _connected(account)
+        client = connect(account)
         try:
-            _sign_in(client, account, secret)
-            with _translated(account.name):
+            sign_in(client, account, secret)
+            with translated(account.name):
                 return cls(client, account.name)
         except BaseException:
-            _shut(client)
+            shut(client)
             raise
 
     def __enter__(self) -> Self:
@@ -123,13 +104,10 @@ class Mailbox:
     def close(self) -> None:
         """Log out; never CLOSE, which would remove what the parent marked as deleted."""
         if not self._dead:
-            try:
-                with self._command(5):
-                    self._client.logout()
-            except (MailboxError, RefusedError):
-                pass
+            with suppress(MailboxError, RefusedError), self._command(5):
+                self._client.logout()
         self._dead = True
-        _shut(self._client)
+        shut(self._client)
 
     @property
     def dead(self) -> bool:
@@ -139,7 +117,7 @@ class Mailbox:
     def interrupt(self) -> None:
         """Cut the connection from another thread; whatever waits on it ends at once with `MailboxError`."""
         self._dead = True
-        _shut(self._client)
+        shut(self._client)
 
     @contextmanager
     def _command(self, seconds: float = COMMAND_SECONDS) -> Iterator[None]:
@@ -150,7 +128,7 @@ class Mailbox:
         watchdog.daemon = True
         watchdog.start()
         try:
-            with _translated(self._account):
+            with translated(self._account):
                 yield
         except MailboxError:
             self._dead = True
@@ -191,7 +169,7 @@ class Mailbox:
         return {_text(name): frozenset(map(_text, attributes)) for attributes, _, name in listed}
 
     def special_folder(self, attribute: str) -> str:
-        """Name of the folder with a special use such as \\Drafts (RFC 6154), empty where none has it."""
+        r"""Name of the folder with a special use such as \Drafts (RFC 6154), empty where none has it."""
         return next((name for name, attributes in self.folders().items() if attribute in attributes), "")
 
     def create_folder(self, folder: str) -> None:
@@ -199,11 +177,8 @@ class Mailbox:
         self._check(folder)
         with self._command():
             self._client.create_folder(folder)
-        try:
-            with self._command():
-                self._client.subscribe_folder(folder)
-        except RefusedError:
-            pass
+        with suppress(RefusedError), self._command():
+            self._client.subscribe_folder(folder)
 
     def status(self, folder: str) -> Selected | None:
         """UIDVALIDITY, UIDNEXT and number of messages of a folder that need not be selected; None if absent."""
@@ -319,10 +294,10 @@ class Mailbox:
             header = data.get(b"BODY[HEADER]")
             if header is None or uid != summary.uid:
                 continue
-            numbers = list(_text_parts(data.get(b"BODYSTRUCTURE")))[:8]
+            numbers = list(text_parts(data.get(b"BODYSTRUCTURE")))[:8]
             wanted = [f"BODY.PEEK[{n}{mime}" for n in numbers for mime in (".MIME]", f"]<0.{TEXT_PART_LIMIT}>")]
             parts = dict(self._fetch([uid], wanted)).get(uid, {}) if wanted else {}
-            yield Fetched(summary, content_key(header, summary.size), _assembled(header, numbers, parts))
+            yield Fetched(summary, content_key(header, summary.size), assembled(header, numbers, parts))
 
     def _fetch(self, uids: Sequence[int], items: list[str]) -> Iterator[tuple[int, Mapping[bytes, Any]]]:
         for start in range(0, len(uids), BATCH_MESSAGES):
@@ -407,7 +382,7 @@ class Mailbox:
             self._client.idle()
         started = time.monotonic()
         # The watchdog of a command does not fit a wait; the poll below has a timeout of its own.
-        with _translated(self._account):
+        with translated(self._account):
             answers = self._client.idle_check(timeout=seconds)
         # At the end of a connection idle_check returns nothing, at once and for ever.
         if not answers and time.monotonic() - started < 0.9 * seconds:
@@ -450,146 +425,3 @@ def _by_bytes(summaries: Iterable[Summary]) -> Iterator[dict[int, Summary]]:
         total += summary.size
     if batch:
         yield batch
-
-
-# --- Very large messages ---------------------------------------------------------------------------------
-
-
-def _text_parts(structure: Any, number: str = "") -> Iterator[str]:
-    """Numbers of the text parts of a BODYSTRUCTURE that are no attachments (RFC 9051, 7.5.2)."""
-    if not isinstance(structure, tuple) or not structure:
-        return
-    if isinstance(structure[0], list):
-        for index, part in enumerate(structure[0], start=1):
-            yield from _text_parts(part, f"{number}.{index}" if number else str(index))
-    elif structure[0].lower() == b"text" and structure[1].lower() in (b"plain", b"html"):
-        dispositions = [item[0].lower() for item in structure[8:] if isinstance(item, tuple) and item and isinstance(item[0], bytes)]
-        if b"attachment" not in dispositions:
-            yield number or "1"
-
-
-def _assembled(header: bytes, numbers: list[str], parts: Mapping[bytes, Any]) -> bytes:
-    """A mail of the original header fields and the text parts alone."""
-    boundary = b"triage-" + hashlib.sha256(header).hexdigest()[:32].encode()
-    fields = re.split(rb"\r?\n(?![ \t])", header.rstrip(b"\r\n"))
-    kept = [field for field in fields if not field.lower().startswith((b"content-", b"mime-version"))]
-    kept += [b"MIME-Version: 1.0", b'Content-Type: multipart/mixed; boundary="' + boundary + b'"']
-    single = [field for field in fields if field.lower().startswith(b"content-")]
-    lines = [b"\r\n".join(kept), b""]
-    for number in numbers:
-        mime = parts.get(f"BODY[{number}.MIME]".encode()) or b"\r\n".join(single) + b"\r\n\r\n"
-        body = parts.get(f"BODY[{number}]<0>".encode(), b"") or b""
-        lines += [b"--" + boundary, mime.rstrip(b"\r\n") + b"\r\n", body]
-    return b"\r\n".join([*lines, b"--" + boundary + b"--", b""])
-
-
-# --- Connecting ------------------------------------------------------------------------------------------
-
-
-def _connected(account: Account) -> imapclient.IMAPClient:
-    context = _tls(account)
-    where = f'account "{account.name}": {account.host}:{account.imap_port}'
-    try:
-        client = imapclient.IMAPClient(
-            account.host,
-            port=account.imap_port,
-            ssl=account.security == "tls",
-            ssl_context=context,
-            timeout=imapclient.SocketTimeout(CONNECT_SECONDS, READ_SECONDS),
-        )
-        client.normalise_times = False
-        if account.security == "starttls":
-            _start_tls(client, context, where)
-    except ssl.SSLCertVerificationError as error:
-        raise MailboxError(
-            f"{where}: the server's certificate is not trusted ({error.verify_message}); "
-            "check host, or name its authority with ca_file"
-        ) from None
-    except ssl.SSLError as error:
-        raise MailboxError(f"{where}: no secure connection ({error.reason}); check port and security") from None
-    except socket.gaierror:
-        raise MailboxError(f"{where}: this name cannot be found; check host and your connection") from None
-    except (OSError, imap_errors.IMAPClientError) as error:
-        raise MailboxError(f"{where}: cannot be reached ({_short(error)})") from None
-    return client
-
-
-def _tls(account: Account) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if account.ca_file is not None:
-        path = account.ca_file.expanduser()
-        try:
-            context.load_verify_locations(path)
-        except (OSError, ssl.SSLError):
-            raise MailboxError(f'account "{account.name}": ca_file {path} is no readable PEM certificate') from None
-    return context
-
-
-def _start_tls(client: imapclient.IMAPClient, context: ssl.SSLContext, where: str) -> None:
-    try:
-        client.starttls(context)
-    except ssl.SSLError:
-        _shut(client)
-        raise
-    except (imap_errors.IMAPClientError, OSError):
-        _shut(client)
-        raise MailboxError(f"{where}: the server offers no STARTTLS; nothing was sent in the clear") from None
-
-
-def _sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> None:
-    who = f'account "{account.name}"'
-    if re.search(r"[\x00\r\n]", secret):
-        raise CredentialError(f"{who}: the stored secret holds a line break; store it again")
-    try:
-        if account.auth == "oauth2":
-            client.oauth2_login(account.username, secret)
-        elif not secret.isascii() or not account.username.isascii():
-            client.plain_login(account.username, secret)
-        else:
-            client.login(account.username, secret)
-    except (imap_errors.IMAPClientError, OSError) as error:
-        # The server may echo the command, secret and all: only its response code is looked at.
-        text = str(error).upper()
-        broken = isinstance(error.__context__, imap_errors.IMAPClientAbortError | OSError) or isinstance(error, OSError)
-        if broken or any(code in text for code in ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "TOO MANY")):
-            raise MailboxError(f"{who}: the server cannot sign anybody in just now; try again later") from None
-        raise SignInRefusedError(
-            f"{who}: the server refused user name and password; "
-            f"many providers want an app password here (store it with `triage password {account.name}`)"
-        ) from None
-
-
-def _shut(client: imapclient.IMAPClient) -> None:
-    try:
-        client.socket().shutdown(socket.SHUT_RDWR)
-    except (OSError, AttributeError):
-        pass
-    try:
-        client.shutdown()
-    except (OSError, imap_errors.IMAPClientError):
-        pass
-
-
-@contextmanager
-def _translated(account: str) -> Iterator[None]:
-    """imaplib's exceptions to ours: `RefusedError` where the connection still stands, else `MailboxError`."""
-    where = f'account "{account}"'
-    try:
-        yield
-    except imap_errors.IMAPClientReadOnlyError:
-        # A subclass of "abort", but the connection stands.
-        raise RefusedError(f"{where}: the folder is read-only") from None
-    except (imap_errors.IMAPClientAbortError, imap_errors.ProtocolError, OSError, MemoryError) as error:
-        raise MailboxError(f"{where}: the connection broke ({_short(error)})") from None
-    except (imap_errors.IMAPClientError, imaplib.IMAP4.error) as error:
-        raise RefusedError(f"{where}: the server refused ({_short(error)})") from None
-
-
-def _short(error: BaseException) -> str:
-    """An error without a server's free text, which may quote mail: its response code or its class."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    match = re.search(r"\[([A-Z]{3,20})\b[^\]]{0,40}\]", str(error))
-    return match.group(1) if match else type(error).__name__

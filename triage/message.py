@@ -89,18 +89,25 @@ def parse_message(raw: bytes, received: datetime | None = None) -> Message:
     `received` (aware) stands in for a Date field that is missing or broken.
     Raises `UnreadableError`.
     """
+    tree = _tree(raw)
     try:
-        tree = email.message_from_bytes(raw)
-        if not any(name in tree for name in ("From", "Subject", "Date", "Message-ID", "To")):
-            raise UnreadableError("this is no e-mail: it has no header fields")
         damage = {type(defect).__name__ for part in tree.walk() for defect in part.defects}
         attachments = tuple(_prune(tree))
         return _from_parser(mailparser.MailParser(tree), attachments, damage, received)
-    except UnreadableError:
-        raise
-    except (Exception, RecursionError) as error:
+    except (Exception, RecursionError) as error:  # noqa: BLE001
         # Parsers raise outside their own hierarchies on hostile input; the class says enough for a report.
         raise UnreadableError(f"this mail is damaged beyond reading ({type(error).__name__})") from None
+
+
+def _tree(raw: bytes) -> email.message.Message:
+    try:
+        tree = email.message_from_bytes(raw)
+        has_fields = any(name in tree for name in ("From", "Subject", "Date", "Message-ID", "To"))
+    except (Exception, RecursionError):  # noqa: BLE001 - as above
+        has_fields = False
+    if not has_fields:
+        raise UnreadableError("this is no e-mail: it has no header fields")
+    return tree
 
 
 def _prune(tree: email.message.Message) -> Iterator[str]:

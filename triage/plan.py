@@ -41,11 +41,24 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Selected:
+    """What SELECT or EXAMINE said (RFC 9051, 6.3.2). `uidvalidity` is 0 where the server gives none."""
+
+    folder: str
+    uidvalidity: int
+    uidnext: int
+    exists: int
+    modseq: int
+    keywords: bool
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Abilities:
-    """What the account's server allows, and the server's names of our folders.
+    r"""What the account's server allows, and the server's names of our folders.
 
     `filing`: "move" with MOVE or UIDPLUS, else "none" (nothing can then leave a folder safely).
-    `tags`: "keywords" where PERMANENTFLAGS has \\*, "labels" on Gmail, else "none".
+    `tags`: "keywords" where PERMANENTFLAGS has \*, "labels" on Gmail, else "none".
     """
 
     filing: Literal["move", "none"]

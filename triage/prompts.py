@@ -113,28 +113,24 @@ def _spaced(text: str) -> str:
 
 def situation_of(verdict: Verdict) -> str:
     """Which file of wording fits: danger before doubt, doubt before plan, then the label or mixture."""
-    if "safety" in verdict.flags:
-        return "safety"
-    if verdict.sender == "suspicious":
-        return "suspicious"
-    if verdict.unsure:
-        return "unsure"
-    labels = set(verdict.labels)
-    if "plan" in verdict.flags and verdict.primary not in ("praise", "not_school"):
-        return "plan"
-    if "bulk" in verdict.flags or not labels:
-        return verdict.primary if verdict.primary in labels else "other_school"
-    if "meeting_request" in labels and verdict.primary != "praise":
-        return _first_in(labels, behavior="behavior_meeting", homework="homework_meeting") or "meeting_request"
-    if "praise" in labels and (verdict.primary != "praise" or "behavior" in labels) and len(labels) > 1:
-        return "praise_concern"
-    if {"homework", "behavior"} <= labels:
-        return "homework_behavior"
-    return verdict.primary
-
-
-def _first_in(labels: set[Any], **choices: str) -> str:
-    return next((situation for label, situation in choices.items() if label in labels), "")
+    labels, primary = set(verdict.labels), verdict.primary
+    talk = "meeting_request" in labels and primary != "praise"
+    bulk = "bulk" in verdict.flags or not labels
+    choices = (
+        ("safety", "safety" in verdict.flags),
+        ("suspicious", verdict.sender == "suspicious"),
+        ("unsure", verdict.unsure),
+        ("plan", "plan" in verdict.flags and primary not in ("praise", "not_school")),
+        ("other_school", bulk and primary not in labels),
+        (primary, bulk or len(labels) == 1),
+        ("behavior_meeting", talk and "behavior" in labels),
+        ("homework_meeting", talk and "homework" in labels),
+        ("meeting_request", talk),
+        ("praise_concern", "praise" in labels and (primary != "praise" or "behavior" in labels)),
+        ("homework_behavior", {"homework", "behavior"} <= labels),
+        (primary, True),
+    )
+    return next(situation for situation, fits in choices if fits)
 
 
 def make_card(verdict: Verdict, config: Config, wording: Wording, today: date) -> Card:
@@ -219,7 +215,9 @@ def _answer_by(verdict: Verdict, situation: str, written: date) -> date:
     return min([day, *(at for at in asked if at > written)])
 
 
-_CAUSE = re.compile(r"\b(before|after|because|when|during|started|porque|antes|después|cuando|durante)\b", re.IGNORECASE)
+_CAUSE = re.compile(
+    r"\b(before|after|because|when|during|started|porque|antes|después|cuando|durante)\b", re.IGNORECASE
+)
 
 
 def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, ...]:

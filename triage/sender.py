@@ -4,71 +4,22 @@ A sender is known, school, platform, unknown or suspicious; `warnings` says in w
 Nothing here reads what the mail says.
 """
 
+import contextlib
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import authres
 
 from triage.config import Config, Teacher
+from triage.lexicon import table, words
 from triage.message import Message, Person
 
 SenderKind = Literal["known", "school", "platform", "unknown", "suspicious"]
 
-# Services that relay what schools write to parents, by the domain that their mail comes from.
-PLATFORMS = {
-    "arbor.sc": "Arbor",
-    "arbor-education.com": "Arbor",
-    "blackboard.com": "Blackboard",
-    "bloomz.com": "Bloomz",
-    "bloomz.net": "Bloomz",
-    "bromcom.com": "Bromcom",
-    "classcharts.com": "Class Charts",
-    "classdojo.com": "ClassDojo",
-    "classlist.com": "Classlist",
-    "classroom.google.com": "Google Classroom",
-    "compass.education": "Compass",
-    "compassedu.net": "Compass",
-    "edlio.com": "Edlio",
-    "edsby.com": "Edsby",
-    "edulinkone.com": "Edulink One",
-    "finalsite.com": "Finalsite",
-    "infinitecampus.com": "Infinite Campus",
-    "infinitecampus.org": "Infinite Campus",
-    "instructure.com": "Canvas",
-    "konstella.com": "Konstella",
-    "managebac.com": "ManageBac",
-    "mybrightwheel.com": "Brightwheel",
-    "parentmail.co.uk": "ParentMail",
-    "parentpay.com": "ParentPay",
-    "parentsquare.com": "ParentSquare",
-    "peachjar.com": "Peachjar",
-    "powerschool.com": "PowerSchool",
-    "procareconnect.com": "Procare",
-    "remind.com": "Remind",
-    "satchelone.com": "Satchel One",
-    "schoology.com": "Schoology",
-    "schoolmessenger.com": "SchoolMessenger",
-    "schoolstatus.com": "SchoolStatus",
-    "seesaw.me": "Seesaw",
-    "sentral.com.au": "Sentral",
-    "showmyhomework.co.uk": "Satchel One",
-    "skyward.com": "Skyward",
-    "smore.com": "Smore",
-    "swiftk12.com": "Swift K12",
-    "talkingpts.org": "TalkingPoints",
-    "teamshomework.com": "Teams",
-    "toddleapp.com": "Toddle",
-    "tapestryjournal.com": "Tapestry",
-    "weduc.com": "Weduc",
-}
-
-_FREE_MAIL = frozenset(
-    "gmail.com googlemail.com yahoo.com outlook.com hotmail.com live.com aol.com icloud.com me.com proton.me "
-    "protonmail.com gmx.com gmx.net mail.com mail.ru yandex.com zoho.com tutanota.com".split()
-)
+PLATFORMS: Mapping[str, str] = {domain: name for name, domains in table("platforms").items() for domain in domains}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +102,16 @@ _LOOKALIKES = str.maketrans({"0": "o", "1": "l", "3": "e", "5": "s", "|": "l"})
 
 def _skeleton(domain: str) -> str:
     """The domain as a hurried eye reads it: accents and look-alike characters folded, hyphens gone."""
-    try:
+    with contextlib.suppress(UnicodeError):
         domain = domain.encode("ascii").decode("idna")
-    except UnicodeError:
-        pass
     folded = "".join(c for c in unicodedata.normalize("NFKD", domain) if not unicodedata.combining(c))
     folded = folded.translate(_CONFUSABLE).translate(_LOOKALIKES).replace("rn", "m").replace("vv", "w")
     return re.sub(r"[-_]", "", folded)
 
 
-_LURE = re.compile(r"k12|school|edu|isd|district|parent|portal|login|signin|secure|verify|account|support|mail|online|web")
+_LURE = re.compile(
+    r"k12|school|edu|isd|district|parent|portal|login|signin|secure|verify|account|support|mail|online|web"
+)
 
 # Cyrillic and Greek letters that look Latin.
 _CONFUSABLE = str.maketrans("аеіорсухѕјһԁɡοανρι", "aeiopcyxsjhdgoavpi")
@@ -170,7 +121,7 @@ def _imitated_domain(domain: str, config: Config, via: str) -> str:
     if via or not domain:
         return ""
     genuine = {*config.school.domains, *config.school.platforms, *PLATFORMS}
-    genuine |= {teacher.address.rpartition("@")[2] for teacher in config.school.teachers} - _FREE_MAIL
+    genuine |= {teacher.address.rpartition("@")[2] for teacher in config.school.teachers} - words("free_mail")
     if any(within(domain, real) for real in genuine):
         return ""
     return next((real for real in sorted(genuine) if _imitates(domain, real)), "")
@@ -235,7 +186,7 @@ def _reply_elsewhere(message: Message, config: Config, via: str) -> Iterable[str
         if _same_organisation(person.domain, sender.domain) or _platform(person.domain, config):
             continue
         trusted = (*config.school.domains, *(t.address.rpartition("@")[2] for t in config.school.teachers))
-        if person.domain in _FREE_MAIL or any(within(sender.domain, domain) for domain in trusted):
+        if person.domain in words("free_mail") or any(within(sender.domain, domain) for domain in trusted):
             yield f"an answer would go to {person.address}, not to {sender.address}"
 
 

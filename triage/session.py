@@ -7,10 +7,11 @@ from pathlib import Path
 
 from triage.config import Account, Config
 from triage.credentials import secret_of
-from triage.cycle import Pass, Report, run_pass
+from triage.cycle import run_pass
 from triage.errors import TriageError
 from triage.judge import Household
 from triage.mailbox import Mailbox
+from triage.observe import Pass, Report
 from triage.prompts import Wording
 from triage.resources import model_path
 from triage.store import Store
@@ -75,14 +76,14 @@ class Session:
         progress: Callable[[int, int], None] = lambda _done, _all: None,
     ) -> Report:
         """One pass over one account. Raises what kept it from being done."""
-        work = Pass(self.config, self.store, self.worker, run, self.clock, self.stop, progress, dry_run, agreed)
+        work = Pass(
+            self.config, account, self.store, self.worker, run, self.clock, self.stop, progress, dry_run, agreed
+        )
         with self.connect(account) as box:
-            return run_pass(work, account, box)
+            return run_pass(work, box)
 
 
 def describe(error: TriageError, account: Account) -> str:
     """An error with the account that it concerns."""
     text = str(error)
     return text if f'"{account.name}"' in text else f'account "{account.name}": {text}'
-
-

@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
-
-import filelock
+from typing import Literal, Self
 
 from triage.classify import Label, Primary
-from triage.errors import BusyError, StoreError
-from triage.plan import Action, Correction, Done, Filed, Known, Place, Status, Stored
+from triage.errors import StoreError
+from triage.lock import prepare_folder
+from triage.plan import Action, Correction, Done, Filed, Known, Place, Selected, Status, Stored
 
 OpState = Literal["planned", "sent", "copied", "done", "failed", "vanished", "undone"]
 
@@ -28,42 +27,7 @@ SCHEMA_VERSION = 1
 # After so many failed passes a message is left in peace, and named in the digest and by doctor.
 MAX_TRIES = 3
 
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE run (id TEXT PRIMARY KEY, command TEXT NOT NULL, started TEXT NOT NULL, ended TEXT) STRICT;
-CREATE TABLE folder (
-    account TEXT NOT NULL, name TEXT NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,
-    existed INTEGER NOT NULL, modseq INTEGER NOT NULL, looked_at TEXT NOT NULL, PRIMARY KEY (account, name)
-) STRICT;
-CREATE TABLE message (
-    account TEXT NOT NULL, key TEXT NOT NULL, message_id TEXT NOT NULL,
-    folder TEXT NOT NULL, uidvalidity INTEGER NOT NULL, uid INTEGER NOT NULL,
-    received TEXT, day TEXT NOT NULL, status TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT '', tags TEXT NOT NULL DEFAULT '[]', judgement TEXT,
-    PRIMARY KEY (account, key)
-) STRICT;
-CREATE INDEX message_day ON message (day);
-CREATE INDEX message_place ON message (account, folder, uidvalidity, uid);
-CREATE INDEX message_id ON message (message_id);
-CREATE TABLE op (
-    id INTEGER PRIMARY KEY, run TEXT NOT NULL, account TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,
-    folder TEXT NOT NULL, uidvalidity INTEGER NOT NULL, uid INTEGER NOT NULL,
-    target TEXT NOT NULL, tags TEXT NOT NULL, message_id TEXT NOT NULL, payload BLOB NOT NULL,
-    state TEXT NOT NULL, dst_uidvalidity INTEGER NOT NULL DEFAULT 0, dst_uidnext INTEGER NOT NULL DEFAULT 0,
-    dst_uid INTEGER NOT NULL DEFAULT 0, detail TEXT NOT NULL DEFAULT '', UNIQUE (run, account, key, kind, message_id)
-) STRICT;
-CREATE INDEX op_open ON op (account, state);
-CREATE INDEX op_key ON op (account, key);
-CREATE TABLE correction (
-    id INTEGER PRIMARY KEY, account TEXT NOT NULL, key TEXT NOT NULL, labels TEXT, how TEXT NOT NULL, at TEXT NOT NULL,
-    text TEXT NOT NULL DEFAULT '', applied INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE TABLE sender (address TEXT PRIMARY KEY, name TEXT NOT NULL, at TEXT NOT NULL) STRICT;
-CREATE TABLE digest (
-    date TEXT PRIMARY KEY, account TEXT NOT NULL, message_id TEXT NOT NULL, covers_to TEXT NOT NULL,
-    state TEXT NOT NULL, dst_uidvalidity INTEGER NOT NULL DEFAULT 0, dst_uidnext INTEGER NOT NULL DEFAULT 0
-) STRICT;
-"""
+_SCHEMA = Path(__file__).with_name("schema.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +52,11 @@ class FolderState:
     modseq: int
     looked_at: datetime
 
+    @classmethod
+    def of(cls, selected: Selected, at: datetime) -> "FolderState":
+        """The state of a folder that was just looked at."""
+        return cls(selected.uidvalidity, selected.uidnext, selected.exists, selected.modseq, at)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -100,44 +69,6 @@ class Delivery:
     state: Literal["sent", "done"]
     dst_uidvalidity: int
     dst_uidnext: int
-
-
-class StateLock:
-    """Held by the one process that may act on a state folder; released by its death, however it dies."""
-
-    def __init__(self, folder: Path) -> None:
-        self._holder = folder / "holder"
-        self._lock = filelock.FileLock(folder / "lock", timeout=0)
-
-    def acquire(self, command: str) -> Self:
-        """Raises `BusyError` naming the holder."""
-        try:
-            self._lock.acquire()
-        except filelock.Timeout:
-            try:
-                holder = self._holder.read_text(encoding="utf-8").strip()
-            except OSError:
-                holder = "another triage"
-            raise BusyError(f"{self._holder.parent}: {holder} is at work on this state folder; try again later") from None
-        self._holder.write_text(f"`triage {command}` (process {os.getpid()})\n", encoding="utf-8")
-        return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._holder.unlink(missing_ok=True)
-        self._lock.release()
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make the state folder, for its owner alone. Raises `StoreError`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.name == "posix":
-            folder.chmod(0o700)
-    except OSError as error:
-        raise StoreError(f"{folder}: the state folder cannot be made ({error.strerror}); name another with --state") from None
 
 
 class Store:
@@ -171,7 +102,7 @@ class Store:
             raise StoreError(f"{self.path}: was written by a newer triage; update this one, or name another --state")
         if version == 0:
             with self.transaction():
-                for statement in _SCHEMA.split(";\n"):
+                for statement in _SCHEMA.read_text(encoding="utf-8").split(";\n"):
                     if statement.strip():
                         self._db.execute(statement)
                 self._db.execute("INSERT INTO meta VALUES ('install_key', ?)", (secrets.token_hex(32),))
@@ -223,7 +154,7 @@ class Store:
     def last_run(self) -> str | None:
         """The newest run that changed something and was not undone."""
         rows = self._rows(
-            "SELECT run.id FROM run JOIN op ON op.run = run.id WHERE op.state IN ('done', 'vanished') AND command != 'undo' "
+            "SELECT run.id FROM run JOIN op ON op.run = run.id WHERE op.state = 'done' AND command != 'undo' "
             "ORDER BY run.started DESC, run.rowid DESC LIMIT 1"
         )
         return rows[0]["id"] if rows else None
@@ -299,9 +230,7 @@ class Store:
 
     def set_tags(self, account: str, key: str, tags: Iterable[str]) -> None:
         """Which of our tags a message carries now."""
-        self._write(
-            "UPDATE message SET tags = ? WHERE account = ? AND key = ?", json.dumps(sorted(tags)), account, key
-        )
+        self._write("UPDATE message SET tags = ? WHERE account = ? AND key = ?", json.dumps(sorted(tags)), account, key)
 
     def set_labels(self, account: str, key: str, primary: Primary, labels: Sequence[Label]) -> None:
         """The parent's word on what a message is takes the place of ours."""
@@ -315,7 +244,8 @@ class Store:
     def to_retry(self, account: str, folder: str, uidvalidity: int) -> list[int]:
         """UIDs in the watched folder whose handling failed or was cut short, and may be tried again."""
         rows = self._rows(
-            "SELECT uid FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? AND status IN ('failed', 'pending')",
+            "SELECT uid FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? "
+            "AND status IN ('failed', 'pending')",
             account, folder, uidvalidity,
         )  # fmt: skip
         return sorted(row["uid"] for row in rows)
@@ -323,7 +253,8 @@ class Store:
     def keys_in(self, account: str, folder: str, uidvalidity: int, *, newest: int) -> dict[int, str]:
         """UID to key of the newest known messages of a folder."""
         rows = self._rows(
-            "SELECT uid, key FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? ORDER BY uid DESC LIMIT ?",
+            "SELECT uid, key FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? "
+            "ORDER BY uid DESC LIMIT ?",
             account, folder, uidvalidity, newest,
         )  # fmt: skip
         return {row["uid"]: row["key"] for row in rows}
@@ -350,8 +281,8 @@ class Store:
         with self.transaction():
             for action in actions:
                 cursor = self._db.execute(
-                    "INSERT INTO op (run, account, key, kind, folder, uidvalidity, uid, target, tags, message_id, payload, state) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned')",
+                    "INSERT INTO op (run, account, key, kind, folder, uidvalidity, uid, target, tags, message_id, "
+                    "payload, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned')",
                     (
                         run, account, action.key, action.kind, action.place.folder, action.place.uidvalidity,
                         action.place.uid, action.target, json.dumps(action.tags), action.message_id, action.payload,
@@ -387,12 +318,12 @@ class Store:
 
     def is_arrival(self, account: str, place: Place) -> bool:
         """Whether we ourselves put a message or note into this place."""
-        return bool(
-            self._rows(
-                "SELECT 1 FROM op WHERE account = ? AND state = 'done' AND target = ? AND dst_uidvalidity = ? AND dst_uid = ?",
-                account, place.folder, place.uidvalidity, place.uid,
-            )  # fmt: skip
-        )
+        rows = self._rows(
+            "SELECT 1 FROM op WHERE account = ? AND state = 'done' AND target = ? AND dst_uidvalidity = ? "
+            "AND dst_uid = ?",
+            account, place.folder, place.uidvalidity, place.uid,
+        )  # fmt: skip
+        return bool(rows)
 
     def mark_undone(self, run: str, account: str, keys: Iterable[str]) -> None:
         """What a run did to these messages was put back."""
@@ -405,11 +336,15 @@ class Store:
 
     def accounts_of(self, run: str) -> list[str]:
         """The accounts on which a run did something."""
-        return [row["account"] for row in self._rows("SELECT DISTINCT account FROM op WHERE run = ? ORDER BY account", run)]
+        return [
+            row["account"] for row in self._rows("SELECT DISTINCT account FROM op WHERE run = ? ORDER BY account", run)
+        ]
 
     def ops_of(self, run: str, account: str) -> list[Op]:
         """Every action of one run on one account."""
-        return [_op(row) for row in self._rows("SELECT * FROM op WHERE run = ? AND account = ? ORDER BY id", run, account)]
+        return [
+            _op(row) for row in self._rows("SELECT * FROM op WHERE run = ? AND account = ? ORDER BY id", run, account)
+        ]
 
     def done_of(self, run: str, account: str) -> list[Done]:
         """What a run changed, as `plan_undo` needs it."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser
 
+from triage.lexicon import pattern
+
 _HIDDEN = (
     "[hidden], [style*='display:none' i], [style*='display: none' i], [style*='mso-hide:all' i], "
     "[style*='max-height:0' i], [style*='font-size:0' i], [style*='visibility:hidden' i]"
@@ -164,28 +166,6 @@ _MOBILE = re.compile(
     re.IGNORECASE,
 )
 _POSTSCRIPT = re.compile(r"^(p\.? ?s\.?|p\.? ?d\.?)\s*[:,.\-–—]?\s*\S", re.IGNORECASE)
-_DISCLAIMER = re.compile(
-    r"confidentiality notice|intended (only|solely|exclusively) for|not the intended recipient|"
-    r"(received|receive) this (e-?mail|message|communication|transmission)[^.]{0,30} in error|"
-    r"privileged (and|or|information)|e-?mail and any (attachments?|files)|public records? (law|request|act)|"
-    r"views (expressed|or opinions)|consider the environment before|family educational rights|"
-    r"virus[- ](free|checked)|registered (office|charity)|this (e-?mail|message) (is|may be|contains|and any)[^.]{0,40}confidential|"
-    r"(correo|mensaje)[^.]{0,60}confidencial|aviso (legal|de confidencialidad)|destinatario[^.]{0,40}(error|previsto)",
-    re.IGNORECASE,
-)
-_PLATFORM_LINE = re.compile(
-    r"unsubscribe|opt[- ]out|(view|open|read|see) (this |the |it |full )?(e-?mail|message|post|announcement|update)? ?"
-    r"(in|on|online)? ?(your|the|a)? ?(browser|app|web)\b|"
-    r"^.{0,20}reply (directly )?to this (e-?mail|message)|(do not|don't|please do not) (directly )?reply|"
-    r"(download|get|install|try) (the|our) .{0,25}\bapp\b|you('re| are)? (are )?(receiv|getting)\w* this|"
-    r"you received this|this (e-?mail|message|notification) was sent (to|by|from|on)|"
-    r"(manage|update|change|edit|adjust) (your )?(e-?mail |notification |communication |account )*"
-    r"(settings|preferences|notifications)|notification (settings|preferences)|privacy (policy|notice|center)|"
-    r"terms (of (use|service)|and conditions)|all rights reserved|^(©|\(c\)|copyright)|"
-    r"(sent|delivered|powered) (via|by|using|through) [\w ]{2,25}$|help (center|centre)\b|contact support|"
-    r"no[- ]?reply mailbox|not monitored|darse de baja|cancelar (la )?suscripci|no responda a este|ver en el navegador",
-    re.IGNORECASE,
-)
 _BARE_LINK = re.compile(r"^[<\[(]?https?://\S+[>\])]?$")
 
 
@@ -193,7 +173,7 @@ def _split_boilerplate(text: str) -> tuple[str, str]:
     kept: list[str] = []
     dropped: list[str] = []
     for paragraph in text.split("\n\n"):
-        if _DISCLAIMER.search(paragraph) and len(paragraph) > 60:
+        if pattern("disclaimers").search(paragraph) and len(paragraph) > 60:
             dropped.append(paragraph)
             continue
         lines = paragraph.split("\n")
@@ -205,7 +185,7 @@ def _split_boilerplate(text: str) -> tuple[str, str]:
 
 def _is_chrome(line: str) -> bool:
     # Long lines carry the sender's own sentences even where they mention the app.
-    return bool(_BARE_LINK.match(line)) or (len(line) < 160 and bool(_PLATFORM_LINE.search(line)))
+    return bool(_BARE_LINK.match(line)) or (len(line) < 160 and bool(pattern("chrome").search(line)))
 
 
 def _split_signature(text: str) -> tuple[str, str]:
@@ -281,8 +261,7 @@ def sentences(text: str) -> list[str]:
 def _unwrapped(text: str) -> list[str]:
     blocks: list[str] = []
     open_line = False
-    for line in text.split("\n"):
-        line = line.strip()
+    for line in map(str.strip, text.split("\n")):
         if open_line and line and not _BULLET.match(line):
             blocks[-1] += f" {line}"
         elif line:

@@ -4,12 +4,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from triage.classify import LABELS, PRIMARIES, Label, Primary, Thresholds, Verdict, classify
+from triage.classify import LABELS, PRIMARIES, Label, Verdict, classify
 from triage.config import Config
 from triage.corpus import Record
 from triage.facts import find_facts
+from triage.fit import Example, fit
 from triage.message import Message, parse_message
-from triage.model import Example, Model, fit
+from triage.model import Model
 from triage.text import Parts
 
 # The corpus is read as on a machine where nothing is configured: no child, no school, no zone is known.
@@ -129,7 +130,9 @@ def report(judged: Sequence[Judged]) -> list[Figure]:
         figures += _precision_recall(label, school, _truly(label), _found(label))
     figures += [
         _share("plan recall", [j for j in school if "plan" in j.record.flags], lambda j: "plan" in j.verdict.flags),
-        _share("safety recall", [j for j in school if "safety" in j.record.flags], lambda j: "safety" in j.verdict.flags),
+        _share(
+            "safety recall", [j for j in school if "safety" in j.record.flags], lambda j: "safety" in j.verdict.flags
+        ),
         _share("needs_reply", school, lambda j: j.verdict.needs_reply == j.record.needs_reply),
         _share("urgent", school, lambda j: j.verdict.urgent == j.record.urgent),
         _share(
@@ -197,5 +200,7 @@ def figures_text(judged: Sequence[Judged]) -> str:
     scores = [f1(figures, label) for label in LABELS]
     lines += [f"| {label}: F1 | {score:.3f} | | |" for label, score in zip(LABELS, scores, strict=True)]
     lines.append(f"| macro F1 of the four labels | {sum(scores) / len(scores):.3f} | | |")
-    lines += [f"| {name}: calibration error | {calibration_error(judged, name):.3f} | | |" for name in (*LABELS, "school")]
+    lines += [
+        f"| {name}: calibration error | {calibration_error(judged, name):.3f} | | |" for name in (*LABELS, "school")
+    ]
     return "\n".join(lines)

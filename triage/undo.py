@@ -54,20 +54,24 @@ def undo(session: Session, box: Mailbox, account: str, run: str, this_run: str) 
     for group in in_groups(by_key.values()):
         outcome = applier.apply(this_run, group)
         keys = dict.fromkeys(action.key for action in group)
-        left |= {key: outcome.failed[key] or "moved since, by you or another program" for key in keys if key in outcome.failed}
+        left |= {
+            key: outcome.failed[key] or "moved since, by you or another program"
+            for key in keys
+            if key in outcome.failed
+        }
         with store.transaction():
             for key in keys:
                 if key not in outcome.failed:
-                    _settle(store, account, run, key, outcome.places.get(key), by_key[key])
+                    # What was put back is not filed again: the parent has decided.
+                    store.set_status(account, key, "released", "put back by undo")
+                    store.mark_undone(run, account, [key])
+                    _forget_tags(store, account, key, by_key[key])
+            for key, place in outcome.places.items():
+                store.set_place(account, key, place)
     return Undone(len(by_key) - len(left), left)
 
 
-def _settle(store: Store, account: str, run: str, key: str, place: Place | None, actions: Sequence[Action]) -> None:
-    # What was put back is not filed again: the parent has decided.
-    store.set_status(account, key, "released", "put back by undo")
-    store.mark_undone(run, account, [key])
-    if place is not None:
-        store.set_place(account, key, place)
+def _forget_tags(store: Store, account: str, key: str, actions: Sequence[Action]) -> None:
     stored = store.message(account, key)
     taken = {tag for action in actions if action.kind == "untag" for tag in action.tags}
     if stored is not None and taken:

@@ -1,0 +1,225 @@
+"""Learning: from labelled messages to a model. Used by `train` alone; scoring does not need it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of the model
+from sklearn.model_selection import GroupKFold  # noqa: TID251 - part of the model
+from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
+
+from triage.classify import ASKS, LABELS, PRIMARIES, Ask, Label, Primary, Thresholds
+from triage.errors import ModelError
+from triage.facts import Facts, Flag
+from triage.features import (
+    MESSAGE_TARGETS,
+    SCHOOL_PRIMARIES,
+    SENTENCE_TARGETS,
+    STACK_TARGETS,
+    Batch,
+    First,
+    Floats,
+    Linear,
+    count,
+    idf_of,
+    make_batch,
+    make_vectorizers,
+    summed,
+    tfidf,
+)
+from triage.message import Message
+from triage.model import Model
+
+_FOLDS = 5
+_FIRST_C, _SECOND_C = 10.0, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled message to learn from. `evidence` are (label or flag, words of the message) pairs.
+
+    `group` keeps an author's mails together when folds are made; `weight` counts the example so many times.
+    """
+
+    message: Message
+    facts: Facts
+    labels: frozenset[Label]
+    primary: Primary
+    asks: frozenset[Ask]
+    evidence: tuple[tuple[Label | Flag, str], ...]
+    group: str
+    weight: float = 1.0
+
+    @property
+    def school(self) -> bool:
+        """Whether the message is school mail."""
+        return self.primary != "not_school"
+
+
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """Labels as arrays: `sentence` is 1 evidence, 0 not of this label, -1 not to be learned from."""
+
+    sentence: npt.NDArray[np.int8]
+    message: npt.NDArray[np.bool_]
+    primary: npt.NDArray[np.int64]
+    school: npt.NDArray[np.bool_]
+    weight: npt.NDArray[np.float64]
+    group: npt.NDArray[np.str_]
+
+
+def fit(examples: Sequence[Example]) -> Model:
+    """Learn from labelled messages of at least two groups. The same examples give the same model.
+
+    Raises `ModelError` where there is too little to learn from.
+    """
+    if len({example.group for example in examples}) < 2 or not {e.primary for e in examples} >= set(PRIMARIES):
+        raise ModelError("too little to learn from: the corpus needs several authors and mail of every kind")
+    batch = make_batch([e.message for e in examples], [e.facts for e in examples])
+    vectorizers = make_vectorizers()
+    counts = count(batch, vectorizers)
+    targets = _targets(examples, batch)
+    everything = np.ones(len(examples), dtype=bool)
+    first = _fit_first(batch, counts, targets, everything)
+    unseen = _out_of_fold(batch, counts, targets)
+    scaler = StandardScaler().fit(unseen)
+    second, thresholds = _fit_second(scaler.transform(unseen), targets)
+    return Model(vectorizers, first, scaler, second, thresholds)
+
+
+def _targets(examples: Sequence[Example], batch: Batch) -> _Targets:
+    owner = batch.owner()
+    plain = [_plain_words(sentence) for sentence in batch.sentences]
+    sentence = np.zeros((len(plain), len(SENTENCE_TARGETS) - 1), dtype=np.int8)
+    for column, name in enumerate(SENTENCE_TARGETS[:-1]):
+        for row, words in enumerate(plain):
+            example = examples[owner[row]]
+            if name in example.labels or name in example.asks:
+                spans = [_plain_words(text) for label, text in example.evidence if label == name]
+                sentence[row, column] = 1 if any(_overlap(words, span) for span in spans) else -1
+    message = np.array(
+        [
+            [label in e.labels for label in LABELS]
+            + [e.primary == name for name in SCHOOL_PRIMARIES]
+            + [ask in e.asks for ask in ASKS]
+            + [e.school]
+            for e in examples
+        ]
+    )
+    return _Targets(
+        sentence,
+        message,
+        np.array([PRIMARIES.index(e.primary) for e in examples]),
+        np.array([e.school for e in examples]),
+        np.array([e.weight for e in examples]),
+        np.array([e.group for e in examples]),
+    )
+
+
+def _plain_words(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def _overlap(sentence: str, span: str) -> bool:
+    return bool(span) and (span in sentence or (len(sentence) > 8 and sentence in span))
+
+
+def _fit_first(batch: Batch, counts: list[sp.csr_matrix], targets: _Targets, learn: npt.NDArray[np.bool_]) -> First:
+    owner = batch.owner()
+    rows = learn[owner]
+    school = targets.school
+    sentence_sets = [
+        (rows & school[owner] & (targets.sentence[:, column] != -1), targets.sentence[:, column] == 1)
+        for column in range(targets.sentence.shape[1])
+    ]
+    sentence_sets.append((rows, school[owner]))
+    sentence = _fit_linear(counts, rows, sentence_sets, targets.weight[owner])
+    message_sets = [(learn & school, targets.message[:, column]) for column in range(len(MESSAGE_TARGETS) - 1)]
+    message_sets.append((learn, school))
+    return First(sentence, _fit_linear(summed(counts, batch), learn, message_sets, targets.weight))
+
+
+def _fit_linear(
+    counts: Sequence[sp.csr_matrix],
+    rows: npt.NDArray[np.bool_],
+    sets: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]],
+    weight: npt.NDArray[np.float64],
+) -> Linear:
+    idf = (idf_of(counts[0][rows]), idf_of(counts[1][rows]))
+    features = tfidf(counts, idf)
+    coef = np.zeros((len(sets), features.shape[1]), dtype=np.float32)
+    intercept = np.full(len(sets), -5.0, dtype=np.float32)
+    for row, (learn, truth) in enumerate(sets):
+        if not truth[learn].any():
+            continue
+        # liblinear draws at random only for the dual of large problems; the seed keeps builds alike.
+        model = LogisticRegression(
+            C=_FIRST_C, class_weight="balanced", solver="liblinear", max_iter=1000, random_state=0
+        ).fit(features[learn], truth[learn], weight[learn])
+        coef[row], intercept[row] = model.coef_[0], model.intercept_[0]
+    # Half precision halves the file and moves no probability by more than rounding shows.
+    return Linear(idf, coef.astype(np.float16).astype(np.float32), intercept)
+
+
+def _out_of_fold(batch: Batch, counts: list[sp.csr_matrix], targets: _Targets) -> Floats:
+    """The first layer's view of each message, learned without the message's own author."""
+    folds = min(_FOLDS, len(set(targets.group.tolist())))
+    found: Floats | None = None
+    for learn_rows, held_rows in GroupKFold(folds).split(targets.message, groups=targets.group):
+        learn = np.zeros(len(targets.school), dtype=bool)
+        learn[learn_rows] = True
+        features, _ = _fit_first(batch, counts, targets, learn).features(batch, counts)
+        found = np.zeros_like(features) if found is None else found
+        found[held_rows] = features[held_rows]
+    if found is None:
+        raise ModelError("too little to learn from: the corpus needs several authors")
+    return found
+
+
+def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, LogisticRegression], Thresholds]:
+    school = targets.school
+    columns = {name: targets.message[:, MESSAGE_TARGETS.index(name)] for name in STACK_TARGETS}
+    second: dict[str, LogisticRegression] = {}
+    best: dict[str, float] = {}
+    for name, truth in columns.items():
+        learn = np.ones_like(school) if name == "school" else school
+        second[name] = _logistic(scaled[learn], truth[learn], targets.weight[learn])
+        unseen = _cross_probabilities(scaled[learn], truth[learn], targets.weight[learn], targets.group[learn])
+        best[name] = _best_threshold(unseen, truth[learn], recall_first=name in ("plan", "safety"))
+    second["primary"] = _logistic(scaled[school], targets.primary[school], targets.weight[school])
+    thresholds = Thresholds(
+        school=best["school"],
+        labels={label: best[label] for label in LABELS},
+        sure=0.5,
+        asks={ask: best[ask] for ask in ASKS},
+    )
+    return second, thresholds
+
+
+def _logistic(features: Floats, truth: npt.NDArray[Any], weight: npt.NDArray[np.float64]) -> LogisticRegression:
+    return LogisticRegression(C=_SECOND_C, max_iter=3000).fit(features, truth, weight)
+
+
+def _cross_probabilities(
+    features: Floats, truth: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64], group: npt.NDArray[np.str_]
+) -> npt.NDArray[np.float64]:
+    found = np.zeros(len(truth))
+    for learn, held in GroupKFold(min(_FOLDS, len(set(group.tolist())))).split(features, groups=group):
+        found[held] = _logistic(features[learn], truth[learn], weight[learn]).predict_proba(features[held])[:, 1]
+    return found
+
+
+def _best_threshold(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_], *, recall_first: bool) -> float:
+    """The probability that gives the best F1, or F3 where missing is worse than a false alarm."""
+    beta = 9.0 if recall_first else 1.0
+    grid = np.arange(0.05 if recall_first else 0.2, 0.8, 0.01)
+    hits = [((probability >= at) & truth).sum() for at in grid]
+    named = [(probability >= at).sum() for at in grid]
+    scores = [(1 + beta) * hit / max(1.0, beta * truth.sum() + count) for hit, count in zip(hits, named, strict=True)]
+    # The middle of the plateau around the best value moves least from corpus to corpus.
+    good = grid[np.array(scores) >= max(scores) - 0.003]
+    return round(float(np.median(good)), 2)

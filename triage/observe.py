@@ -1,0 +1,194 @@
+"""What the parent did in the mail client since the last pass, and what is learned from it.
+
+A message that stands in another folder than we left it, or carries other tags, was moved or re-tagged by the parent
+(another program's filter looks the same). It is a correction, and the message is theirs from then on.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from triage.classify import LABELS, Label, Primary
+from triage.config import Account, Config
+from triage.judge import Judgement, RawMail
+from triage.mailbox import Fetched, Mailbox
+from triage.plan import Abilities, Correction, Place, Selected, Sighting, Stored, find_correction
+from triage.store import FolderState, Store
+from triage.worker import Worker
+
+# Without CONDSTORE, the flags of so many of the newest known messages of a folder are looked at for re-tagging.
+FLAGS_LOOKED_AT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a pass works with. `stop` is asked between steps; `progress` is told (done, of all)."""
+
+    config: Config
+    account: Account
+    store: Store
+    worker: Worker
+    run: str
+    clock: Callable[[], datetime]
+    stop: Callable[[], bool] = lambda: False
+    progress: Callable[[int, int], None] = lambda _done, _all: None
+    dry_run: bool = False
+    agreed: bool = False
+
+
+@dataclass(slots=True)
+class Report:
+    """What one pass did on one account, as `once --json` prints it."""
+
+    name: str
+    seen: int = 0
+    school: int = 0
+    filed: int = 0
+    review: int = 0
+    skipped: int = 0
+    failed: int = 0
+    corrections: int = 0
+    error: str | None = None
+    # Lines for the parent: messages that could not be handled, each with its reason.
+    troubles: list[str] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """One object of `accounts`."""
+        names = ("name", "seen", "school", "filed", "review", "skipped", "failed", "corrections", "error")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A pass under way: its mailbox, what that allows, and the report that is being written."""
+
+    work: Pass
+    box: Mailbox
+    abilities: Abilities
+    report: Report
+
+
+def judge(work: Pass, batch: Sequence[Fetched], *, words: bool = False) -> list[Judgement]:
+    """The worker's judgements of fetched messages; with `words`, each with its own words."""
+    mails = [RawMail(fetched.raw, fetched.summary.received) for fetched in batch]
+    today = work.clock().astimezone(work.config.zone).date()
+    return work.worker.judge(mails, sorted(work.store.learned_senders()), today, words=words)
+
+
+def without_ours(visit: Visit, folder: Selected, uids: Sequence[int]) -> list[int]:
+    """UIDs without those of messages and notes that we ourselves put into this folder."""
+    store, name = visit.work.store, visit.work.account.name
+    return [uid for uid in uids if not store.is_arrival(name, Place(folder.folder, folder.uidvalidity, uid))]
+
+
+def observe(visit: Visit) -> None:
+    """Look at the filing folders for messages that the parent moved there, and everywhere for re-tagged ones."""
+    store, name, watched = visit.work.store, visit.work.account.name, visit.work.account.folder
+    for folder in (*visit.abilities.folders.values(), watched):
+        status, before = visit.box.status(folder), store.folder(name, folder)
+        if status is None or not status.uidvalidity:
+            continue
+        if before is not None and before.uidvalidity == status.uidvalidity and _changed(status, before):
+            visit.box.select(folder, readonly=True)
+            # What is new in the watched folder is read, and compared, by the pass itself.
+            new = [] if folder == watched else _arrived(visit, status, before)
+            for sighting in [*_retagged(visit, status, before), *new]:
+                _correct(visit, sighting)
+        if folder != watched:
+            store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
+
+
+def _changed(status: Selected, before: FolderState) -> bool:
+    # Without CONDSTORE nothing tells whether flags were changed.
+    return not status.modseq or (status.uidnext, status.modseq) != (before.uidnext, before.modseq)
+
+
+def _retagged(visit: Visit, status: Selected, before: FolderState) -> list[Sighting]:
+    store, name = visit.work.store, visit.work.account.name
+    known = store.keys_in(name, status.folder, status.uidvalidity, newest=FLAGS_LOOKED_AT)
+    uids = sorted(known)
+    if status.modseq and before.modseq:
+        changed = set(visit.box.changed_since(before.modseq))
+        uids = [uid for uid in uids if uid in changed]
+    return [
+        Sighting(known[uid], Place(status.folder, status.uidvalidity, uid), flags)
+        for uid, flags in visit.box.flags(uids).items()
+    ]
+
+
+def _arrived(visit: Visit, status: Selected, before: FolderState) -> list[Sighting]:
+    uids = without_ours(visit, status, visit.box.starting_at(before.uidnext))
+    flags = visit.box.flags(uids)
+    return [
+        Sighting(key, Place(status.folder, status.uidvalidity, uid), flags.get(uid, frozenset()))
+        for uid, key in visit.box.keys(uids).items()
+    ]
+
+
+def _correct(visit: Visit, seen: Sighting) -> None:
+    work, store, name = visit.work, visit.work.store, visit.work.account.name
+    correction = find_correction(seen, store.filed(name, seen.key), visit.abilities)
+    fetched = next(visit.box.read([seen.place.uid]), None) if correction is not None else None
+    if correction is None or fetched is None:
+        return
+    (judged,) = judge(work, [fetched], words=True)
+    if judged.ours or judged.error:
+        return
+    visit.report.corrections += 1
+    with store.transaction():
+        if store.message(name, seen.key) is None:
+            now = work.clock()
+            kept = {"verdict": {"school": True, "primary": "other_school", "labels": []}, "card": None}
+            # Not shown in a digest: the parent has just had it in hand.
+            row = Stored(name, seen.key, judged.message_id, seen.place, None, now, "released", 0, "", seen.flags, kept)
+            store.save_message(row)
+        _learn(store, name, correction, judged, work.clock())
+        store.set_place(name, seen.key, seen.place)
+        store.set_tags(name, seen.key, seen.flags)
+        if correction.how == "moved":
+            store.set_status(name, seen.key, "released", "moved by you")
+
+
+def _learn(store: Store, account: str, correction: Correction, judged: Judgement, at: datetime) -> None:
+    store.add_correction(account, correction, judged.own_words, at, applied=True)
+    if correction.labels is None:
+        return
+    primary: Primary = next(iter(correction.labels), "other_school")
+    labels: list[Label] = [label for label in LABELS if label in correction.labels]
+    store.set_labels(account, correction.key, primary, labels)
+    _learn_sender(store, primary, judged, at)
+
+
+def _learn_sender(store: Store, primary: Primary, judged: Judgement, at: datetime) -> None:
+    """Who writes for the school, by what the parent says of a mail of theirs."""
+    if not judged.sender_address or judged.verdict is None or judged.verdict.sender == "suspicious":
+        return
+    if primary == "not_school":
+        store.forget_sender(judged.sender_address)
+    elif judged.verdict.sender == "unknown":
+        store.learn_sender(judged.sender_address, judged.sender_name, at)
+
+
+def complete_corrections(visit: Visit) -> None:
+    """Read the mails of corrections given by command, for their words and their senders."""
+    store, name = visit.work.store, visit.work.account.name
+    for number, key in store.pending_corrections(name):
+        known = store.message(name, key)
+        fetched = _fetch_again(visit, known) if known is not None else None
+        words = ""
+        if known is not None and fetched is not None:
+            (judged,) = judge(visit.work, [fetched], words=True)
+            words = judged.own_words
+            primary: Primary = known.judgement["verdict"]["primary"] if known.judgement else "other_school"
+            _learn_sender(store, primary, judged, visit.work.clock())
+        store.complete_correction(number, words)
+
+
+def _fetch_again(visit: Visit, known: Stored) -> Fetched | None:
+    selected = visit.box.select(known.place.folder, readonly=True)
+    if selected.uidvalidity != known.place.uidvalidity:
+        return None
+    fetched = next(visit.box.read([known.place.uid]), None)
+    return fetched if fetched is not None and fetched.key == known.key else None

@@ -1,0 +1,36 @@
+"""Pure: what to fetch of a very large message, and how it is put together again without its attachments."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def text_parts(structure: Any, number: str = "") -> Iterator[str]:
+    """Numbers of the text parts of a BODYSTRUCTURE that are no attachments (RFC 9051, 7.5.2)."""
+    if not isinstance(structure, tuple) or not structure:
+        return
+    if isinstance(structure[0], list):
+        for index, part in enumerate(structure[0], start=1):
+            yield from text_parts(part, f"{number}.{index}" if number else str(index))
+    elif structure[0].lower() == b"text" and structure[1].lower() in (b"plain", b"html"):
+        dispositions = [
+            item[0].lower() for item in structure[8:] if isinstance(item, tuple) and item and isinstance(item[0], bytes)
+        ]
+        if b"attachment" not in dispositions:
+            yield number or "1"
+
+
+def assembled(header: bytes, numbers: list[str], parts: Mapping[bytes, Any]) -> bytes:
+    """A mail of the original header fields and the text parts alone."""
+    boundary = b"triage-" + hashlib.sha256(header).hexdigest()[:32].encode()
+    fields = re.split(rb"\r?\n(?![ \t])", header.rstrip(b"\r\n"))
+    kept = [field for field in fields if not field.lower().startswith((b"content-", b"mime-version"))]
+    kept += [b"MIME-Version: 1.0", b'Content-Type: multipart/mixed; boundary="' + boundary + b'"']
+    single = [field for field in fields if field.lower().startswith(b"content-")]
+    lines = [b"\r\n".join(kept), b""]
+    for number in numbers:
+        mime = parts.get(f"BODY[{number}.MIME]".encode()) or b"\r\n".join(single) + b"\r\n\r\n"
+        body = parts.get(f"BODY[{number}]<0>".encode(), b"") or b""
+        lines += [b"--" + boundary, mime.rstrip(b"\r\n") + b"\r\n", body]
+    return b"\r\n".join([*lines, b"--" + boundary + b"--", b""])
