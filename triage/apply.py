@@ -15,9 +15,10 @@ from email.utils import format_datetime
 from triage.errors import RefusedError
 from triage.mailbox import Mail, Mailbox
 from triage.plan import Action, Place
-from triage.store import Op, Store
+from triage.store import MAX_TRIES, Op, Store
 
 GROUP = 400
+INTERRUPTED = "interrupted"
 
 
 class StoppedError(Exception):
@@ -152,6 +153,8 @@ class Applier:
                 self._fail(op, f'folder "{target}" cannot be used: {error}')
             return
         present = self._present(ops)
+        if not present:
+            return
         moving = kind == "move" and self._box.has("MOVE")
         self._store.mark_sent(present, uidvalidity, uidnext)
         command = self._box.move if moving else self._box.copy
@@ -163,8 +166,7 @@ class Applier:
     ) -> None:
         """Find each message in the target by content, and take it out of the source if it is still there."""
         arrived = self._arrivals(target, uidnext)
-        source = ops[0].action.place.folder if ops else ""
-        self._box.select(source)
+        self._box.select(ops[0].action.place.folder)
         here = self._box.keys([op.action.place.uid for op in ops])
         doubled = []
         with self._store.transaction():
@@ -190,7 +192,8 @@ class Applier:
         with self._store.transaction():
             for op, uid in doubled:
                 if reason := refused.get(op.action.place.uid):
-                    self._fail(op, f"copied, but the original could not be removed: {reason}")
+                    # The action stays open as `copied`: the next pass tries to remove, and never copies again.
+                    self._failed[op.action.key] = f"copied, but the original could not be removed: {reason}"
                 else:
                     self._filed(op, Place(target, uidvalidity, uid))
 
@@ -233,8 +236,8 @@ class Applier:
 
     def _remove(self, ops: list[Op]) -> None:
         """Take back what we added: a note or draft of ours, or the copy of a message whose original stands."""
-        folder = ops[0].action.place.folder
-        selected = self._box.select(folder)
+        originals = {op.id: self._original_stands(op) for op in ops if not op.action.message_id}
+        selected = self._box.select(ops[0].action.place.folder)
         uids = [op.action.place.uid for op in ops]
         ids, keys = self._box.message_ids(uids), self._box.keys(uids)
         for op in ops:
@@ -242,12 +245,20 @@ class Applier:
             same = ids.get(place.uid) == ours if ours else keys.get(place.uid) == op.action.key
             if selected.uidvalidity != place.uidvalidity or not same:
                 self._store.mark(op, "vanished")
-                continue
-            try:
-                self._box.remove([place.uid])
+            elif not originals.get(op.id, True):
+                self._fail(op, "the original is not where it was; its copy is kept")
+            elif refused := self._in_one([place.uid], self._box.remove):
+                self._fail(op, refused[place.uid])
+            else:
                 self._store.mark(op, "done", uid=place.uid)
-            except RefusedError as error:
-                self._fail(op, str(error))
+
+    def _original_stands(self, op: Op) -> bool:
+        known = self._store.message(self._account, op.action.key)
+        if known is None:
+            return False
+        selected = self._box.select(known.place.folder, readonly=True)
+        same = selected.uidvalidity == known.place.uidvalidity
+        return same and self._box.keys([known.place.uid]).get(known.place.uid) == op.action.key
 
     # --- What they share ---
 
@@ -303,7 +314,7 @@ class Applier:
             if op.action.kind in ("move", "copy") and op.state in ("sent", "copied"):
                 self._recover_filing(op)
             elif op.action.kind not in ("note", "draft"):
-                self._store.mark(op, "failed", detail="interrupted")
+                self._store.mark(op, "failed", detail=INTERRUPTED)
                 unsettled.add(op.action.key)
         for key, place in self._places.items():
             self._store.set_place(self._account, key, place)
@@ -317,8 +328,8 @@ class Applier:
         status = self._box.status(target)
         same = status is not None and status.uidvalidity == arrival.uidvalidity
         if status is None:
-            self._store.mark(op, "failed", detail="interrupted")
-            self._failed[op.action.key] = "interrupted"
+            self._store.mark(op, "failed", detail=INTERRUPTED)
+            self._failed[op.action.key] = INTERRUPTED
             return
         # A target that was rebuilt has new UIDs for all: look through the whole of it.
         found = self._arrivals(target, arrival.uid if same else 1)
@@ -328,8 +339,8 @@ class Applier:
         in_source = same_source and self._box.keys([uid]).get(uid) == op.action.key
         in_target = found.get(op.action.key)
         if in_target is None and in_source:
-            self._store.mark(op, "failed", detail="interrupted")
-            self._failed[op.action.key] = "interrupted"
+            self._store.mark(op, "failed", detail=INTERRUPTED)
+            self._failed[op.action.key] = INTERRUPTED
         elif in_target is None:
             self._gone(op)
         elif in_source and op.action.kind == "move":
@@ -343,7 +354,7 @@ class Applier:
         for op in ops:
             if op.action.key in unsettled or op.action.key in self._failed:
                 # Its message will be judged again, and gets its note then.
-                self._store.mark(op, "failed", detail="interrupted")
+                self._store.mark(op, "failed", detail=INTERRUPTED)
             elif op.state == "planned":
                 due.append(op)
             else:
@@ -367,14 +378,18 @@ class Applier:
             self._store.mark(op, "done", uid=uid)
 
     def _settle(self, key: str) -> None:
-        stored = self._store.message(self._account, key)
-        if stored is None or stored.status != "pending":
+        """Record how the recovery of a message ended; an interrupted one is left to be planned anew."""
+        stored, reason = self._store.message(self._account, key), self._failed.get(key)
+        if stored is None or stored.status not in ("pending", "failed") or reason == INTERRUPTED:
             return
-        reason = self._failed.get(key)
         if reason is None:
             self._store.set_status(self._account, key, "done")
         elif reason == "":
             self._store.set_status(self._account, key, "released", "moved by somebody else")
+        else:
+            self._store.set_status(self._account, key, "failed", reason)
+            if stored.tries + 1 >= MAX_TRIES:
+                self._store.give_up(self._account, key, reason)
 
 
 def _append_flags(action: Action) -> tuple[str, ...]:

@@ -192,7 +192,12 @@ class Store:
         found = self.message(account, key)
         if found is None:
             return Known()
-        return Known(hands_off=found.status in ("released", "quarantined"), done=found.status == "done")
+        hands_off = found.status in ("released", "quarantined") or self._half_moved(account, key)
+        return Known(hands_off=hands_off, done=found.status == "done")
+
+    def _half_moved(self, account: str, key: str) -> bool:
+        # Copied and verified, but not yet removed from its source: recovery alone may touch it.
+        return bool(self._rows("SELECT 1 FROM op WHERE account = ? AND key = ? AND state = 'copied'", account, key))
 
     def filed(self, account: str, key: str) -> Filed | None:
         """A message that we handled, as `find_correction` needs it."""
@@ -245,7 +250,8 @@ class Store:
         """UIDs in the watched folder whose handling failed or was cut short, and may be tried again."""
         rows = self._rows(
             "SELECT uid FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? "
-            "AND status IN ('failed', 'pending')",
+            "AND status IN ('failed', 'pending') "
+            "AND key NOT IN (SELECT key FROM op WHERE op.account = message.account AND state = 'copied')",
             account, folder, uidvalidity,
         )  # fmt: skip
         return sorted(row["uid"] for row in rows)
@@ -307,6 +313,14 @@ class Store:
             "UPDATE op SET state = ?, dst_uid = CASE WHEN ? THEN ? ELSE dst_uid END, detail = ?, "
             "payload = CASE WHEN ? IN ('done', 'failed', 'vanished') THEN x'' ELSE payload END WHERE id = ?",
             state, uid, uid, detail, state, op.id,
+        )  # fmt: skip
+
+    def give_up(self, account: str, key: str, reason: str) -> None:
+        """Close what is still open for a message; it is in quarantine."""
+        self._write(
+            "UPDATE op SET state = 'failed', detail = ?, payload = x'' WHERE account = ? AND key = ? "
+            "AND state IN ('planned', 'sent', 'copied')",
+            reason, account, key,
         )  # fmt: skip
 
     def open_ops(self, account: str) -> list[Op]:
