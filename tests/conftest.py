@@ -104,7 +104,16 @@ domains = ["maplewood.k12.example"]
 
     def command(self, *arguments: str) -> list[str]:
         """The command line, to be run by hand."""
-        return [sys.executable, "-m", "triage", "--config", str(self.config_file), "--state", str(self.state), *arguments]
+        return [
+            sys.executable,
+            "-m",
+            "triage",
+            "--config",
+            str(self.config_file),
+            "--state",
+            str(self.state),
+            *arguments,
+        ]
 
     def run(self, *arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""

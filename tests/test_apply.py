@@ -39,9 +39,7 @@ class Parent:
 
     def abilities(self):  # noqa: ANN201
         can_file = {"MOVE", "UIDPLUS"} & self.server.capabilities
-        return abilities(
-            filing="move" if can_file else "none", tags="keywords" if self.server.keywords else "none"
-        )
+        return abilities(filing="move" if can_file else "none", tags="keywords" if self.server.keywords else "none")
 
     def one_pass(self, stop: Callable[[], bool] = lambda: False) -> dict[str, str]:
         """Recover, plan what is in the inbox and not settled, act. Returns what failed."""
@@ -278,7 +276,9 @@ def test_undo_of_a_copy_needs_the_original(tmp_path: Path) -> None:
 
 def test_groups_keep_a_message_whole() -> None:
     """No message's actions are spread over two groups."""
-    actions = [[Action("tag", str(n), Place("INBOX", 1, n)), Action("move", str(n), Place("INBOX", 1, n))] for n in range(1000)]
+    actions = [
+        [Action("tag", str(n), Place("INBOX", 1, n)), Action("move", str(n), Place("INBOX", 1, n))] for n in range(1000)
+    ]
     groups = in_groups(actions)
     assert [len({action.key for action in group}) for group in groups] == [400, 400, 200]
     assert sum(len(group) for group in groups) == 2000
@@ -360,7 +360,9 @@ class Household(RuleBasedStateMachine):
     def what_the_parent_took_stays_there(self) -> None:
         if not hasattr(self, "parent"):
             return
-        family = {message.key for message in self.server.folders.get("Family", Server().folders["INBOX"]).messages.values()}
+        family = {
+            message.key for message in self.server.folders.get("Family", Server().folders["INBOX"]).messages.values()
+        }
         assert all(key in family for key in self.taken if key not in self.deleted)
 
 
@@ -382,6 +384,17 @@ def test_after_a_clean_pass_there_are_no_leftovers(tmp_path: Path) -> None:
 
 def test_the_fake_is_under_the_contract() -> None:
     """The mailbox in memory offers every public verb that the applier uses of the real one."""
-    for verb in ("status", "select", "create_folder", "keys", "flags", "message_ids", "move", "copy", "remove", "append"):
+    for verb in (
+        "status",
+        "select",
+        "create_folder",
+        "keys",
+        "flags",
+        "message_ids",
+        "move",
+        "copy",
+        "remove",
+        "append",
+    ):
         assert callable(getattr(Mailbox, verb))
         assert callable(getattr(MemoryMailbox, verb))

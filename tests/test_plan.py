@@ -36,7 +36,10 @@ def kinds(actions: list[Action]) -> list[str]:
 
 
 def the_plan(
-    what: Case | None = None, can: Abilities | None = None, filing: Filing | None = None, prompts: PromptSettings = PROMPTS
+    what: Case | None = None,
+    can: Abilities | None = None,
+    filing: Filing | None = None,
+    prompts: PromptSettings = PROMPTS,
 ) -> list[Action]:
     return plan(what or case(), can or abilities(), filing or Filing(), prompts)
 

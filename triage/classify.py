@@ -144,8 +144,8 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     school = _is_school(facts, scores, thresholds)
     labels = _labels(scores, thresholds) if school else ()
     primary = _primary(school, labels, scores)
-    confidence = scores.primary[primary] if school else 1 - scores.school
-    reason = _doubt(facts, scores, thresholds, school, primary)
+    confidence = _confidence(facts, scores, primary)
+    reason = _doubt(facts, scores, thresholds, confidence, school=school)
     flags = _flags(facts, scores, thresholds) if school else ()
     safety = "safety" in flags
     bulk = "bulk" in flags
@@ -203,7 +203,16 @@ def _primary(school: bool, labels: tuple[Label, ...], scores: Scores) -> Primary
     return max(candidates, key=lambda primary: scores.primary[primary])
 
 
-def _doubt(facts: Facts, scores: Scores, thresholds: Thresholds, school: bool, primary: Primary) -> str:
+def _confidence(facts: Facts, scores: Scores, primary: Primary) -> float:
+    """Probability that the primary is right; who is known to write for the school leaves no doubt of that part."""
+    if primary == "not_school":
+        return 1 - scores.school
+    among_school = sum(share for name, share in scores.primary.items() if name != "not_school")
+    certain = facts.standing.kind in ("known", "school") and among_school > 0
+    return scores.primary[primary] / among_school if certain else scores.primary[primary]
+
+
+def _doubt(facts: Facts, scores: Scores, thresholds: Thresholds, confidence: float, *, school: bool) -> str:
     """Why the mail should be looked at by a person, empty where it need not."""
     if facts.standing.kind == "suspicious":
         return "; ".join(facts.standing.warnings) if scores.school >= thresholds.school else ""
@@ -211,9 +220,7 @@ def _doubt(facts: Facts, scores: Scores, thresholds: Thresholds, school: bool, p
         return ""
     if facts.language not in KNOWN_LANGUAGES:
         return f'it is written in another language ("{facts.language}")'
-    if scores.primary[primary] < thresholds.sure:
-        return "it is not clear what this mail is about"
-    return ""
+    return "it is not clear what this mail is about" if confidence < thresholds.sure else ""
 
 
 def _holds(ask: Ask, stated: bool, scores: Scores, thresholds: Thresholds) -> bool:

@@ -310,9 +310,8 @@ _TYPES = {
 
 
 def _sentence(details: ErrorDetails) -> str:
-    loc = [part for part in details["loc"] if part not in ("name", "table") or _is_key(details["loc"], part)]
-    key, kind = _key_path(loc), details["type"]
-    context = details.get("ctx", {})
+    loc, kind, context = _keys_alone(details["loc"]), details["type"], details.get("ctx", {})
+    key = _key_path(loc)
     if kind == "extra_forbidden":
         return f"{key}: {_unknown_key(loc)}"
     if kind == "literal_error":
@@ -324,9 +323,13 @@ def _sentence(details: ErrorDetails) -> str:
     return f"{key}: {text}" if key else text
 
 
-def _is_key(loc: Sequence[int | str], part: int | str) -> bool:
-    # The union of provider name and table adds its tag to the location; a key of that name is never there.
-    return not (part in ("name", "table") and "oauth2_provider" in loc and loc[-1] == part)
+def _keys_alone(loc: Sequence[int | str]) -> list[int | str]:
+    """The location without the tag that the union of provider name and table adds to it."""
+    return [
+        part
+        for before, part in zip(("", *loc), loc, strict=False)
+        if before != "oauth2_provider" or part not in ("name", "table")
+    ]
 
 
 def _key_path(loc: Sequence[int | str]) -> str:

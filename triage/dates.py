@@ -45,7 +45,7 @@ def find_dates(text: str, written: datetime, *, day_first: bool) -> tuple[Due, .
     for index, sentence in enumerate(all_sentences):
         before = all_sentences[index - 1] if index else ""
         for group in _groups(sentence):
-            at = _resolve(group, written, day_first=day_first)
+            at = _resolve(group, sentence, written, day_first=day_first)
             if at is not None and not _is_past(sentence, group):
                 found.setdefault(at, Due(at=at, what=_what(sentence, before), text=_words(sentence, group)))
     return _without_coarser(list(found.values()))
@@ -66,7 +66,7 @@ def _numbered(first: int, *names: str) -> dict[str, int]:
 
 _WEEKDAYS = _numbered(
     0,
-    "monday mondays mon lunes",
+    "monday mon lunes",
     "tuesday tues tue martes",
     "wednesday weds wed miércoles miercoles",
     "thursday thurs thur thu jueves",
@@ -181,13 +181,15 @@ def _adds(group: Sequence[_Token], token: _Token, gap: str) -> bool:
 
 def _words(sentence: str, group: Sequence[_Token]) -> str:
     lead = re.search(r"\b(this coming|this|next|coming|este|esta|próximo|próxima)\s+$", group[0].lead)
-    return sentence[group[0].start - (len(lead.group()) if lead else 0) : group[-1].end]
+    words = sentence[group[0].start - (len(lead.group()) if lead else 0) : group[-1].end]
+    # The stop that ends the sentence is none of an abbreviation's.
+    return words if words.lower().endswith("m.") else words.rstrip(".")
 
 
 # --- From tokens to a day and an hour --------------------------------------------------------------------
 
 
-def _resolve(group: Sequence[_Token], written: datetime, *, day_first: bool) -> date | datetime | None:
+def _resolve(group: Sequence[_Token], sentence: str, written: datetime, *, day_first: bool) -> date | datetime | None:
     weekday = next((_WEEKDAYS[token.text] for token in group if token.kind == "weekday"), None)
     days = [_day(token, written.date(), weekday, day_first=day_first) for token in group if token.kind != "clock"]
     exact = [
@@ -199,7 +201,8 @@ def _resolve(group: Sequence[_Token], written: datetime, *, day_first: bool) -> 
     if day is None or not written.date() <= day <= written.date() + _HORIZON:
         return None
     clocks = [token for token in group if token.kind == "clock"]
-    hour = _clock(clocks[0], clocks[-1], group) if clocks else None
+    around = sentence[group[0].start : group[-1].end + 12].lower()
+    hour = _clock(clocks[0], clocks[-1], around) if clocks else None
     return datetime.combine(day, hour, tzinfo=written.tzinfo) if hour else day
 
 
@@ -286,13 +289,12 @@ def _ordinal(day: int, today: date) -> date | None:
     return None
 
 
-def _clock(first: _Token, last: _Token, group: Sequence[_Token]) -> time | None:
+def _clock(first: _Token, last: _Token, around: str) -> time | None:
     if first.text in ("noon", "midday", "mediodía"):
         return time(12, 0)
     numbers = [int(number) for number in re.findall(r"\d+", first.text)]
     hour, minute = numbers[0], numbers[1] if len(numbers) > 1 else 0
     half = _half(first) or (_half(last) if last is not first else "")
-    around = group[-1].follow + " ".join(token.text for token in group)
     if not half and hour < 8 and re.search(r"evening|tonight|noche|afternoon|tarde", around):
         half = "p"
     if half == "p" and hour < 12:

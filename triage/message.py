@@ -159,11 +159,12 @@ def _from_parser(
 ) -> Message:
     tree = mail.message
     senders = _people(mail.from_)
+    subject = one_line(_first(mail.subject), 500)
     doubled = [name for name in _SINGLE_HEADERS if len(tree.get_all(name, [])) > 1]
     damage = damage | {str(kind) for kind in mail.defects_categories}
     return Message(
         message_id=one_line(_first(mail.message_id), 998),
-        subject=one_line(_first(mail.subject), 500),
+        subject=subject,
         date=_date(mail) or received,
         sender=senders[0] if senders else NOBODY,
         reply_to=_people(mail.reply_to),
@@ -175,10 +176,13 @@ def _from_parser(
             for name in _KEPT_HEADERS
             if name in tree
         },
-        parts=split_parts(_body(mail.text_plain, mail.text_html)),
+        parts=split_parts(_body(mail.text_plain, mail.text_html), forward=bool(_FORWARDED.match(subject))),
         attachments=attachments,
         defects=(*(f"more than one {name} field" for name in doubled), *sorted(damage)),
     )
+
+
+_FORWARDED = re.compile(r"(fwd?|rv|reenv\w*|tr|wg)\s*:", re.IGNORECASE)
 
 
 def _date(mail: mailparser.MailParser) -> datetime | None:

@@ -109,8 +109,9 @@ def _skeleton(domain: str) -> str:
     return re.sub(r"[-_]", "", folded)
 
 
+# In the skeleton's spelling, where 1 is l and 0 is o.
 _LURE = re.compile(
-    r"k12|school|edu|isd|district|parent|portal|login|signin|secure|verify|account|support|mail|online|web"
+    r"kl2|school|edu|isd|district|parent|portal|login|signin|secure|verify|account|support|mail|online|web"
 )
 
 # Cyrillic and Greek letters that look Latin.

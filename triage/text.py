@@ -63,8 +63,8 @@ def html_to_text(html: str) -> str:
 def clean(text: str) -> str:
     """Unix newlines, plain spaces, no invisible characters, no more than one blank line in a row."""
     text = text.translate(_INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")
-    text = re.sub(r"[^\S\n]+", " ", text)
     text = "".join(char if char == "\n" or char.isprintable() else " " for char in text)
+    text = re.sub(r"[^\S\n]+", " ", text)
     lines = [line.strip() for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
@@ -133,7 +133,9 @@ def _split_quoted(text: str) -> tuple[str, str]:
 
 
 def _join_unquoted(lines: list[str]) -> str:
-    return "\n".join(line for line in lines if not line.startswith(">")).strip("\n")
+    own = "\n".join(line for line in lines if not line.startswith(">"))
+    # The rule that a client draws above what it quotes.
+    return re.sub(r"\s*\n[-_=*]{5,}\s*$", "", own).strip("\n")
 
 
 def _forwarded_body(quoted: str) -> str:
@@ -153,12 +155,12 @@ def _forwarded_body(quoted: str) -> str:
 # --- Signatures, disclaimers, platform lines -------------------------------------------------------------
 
 _SIGN_OFF = re.compile(
-    r"^(many |with |my |kind |kindest |best |warm |warmest |all the |yours |very |much |thank(s| you)|sincere)*"
-    r"(regards|best|wishes|sincerely|truly|faithfully|cordially|respectfully|thanks|thank you|thx|cheers|"
-    r"warmly|gratitude|appreciation|take care|blessings|in partnership|go \w+|see you|"
-    r"(un )?(cordial )?saludos?|saludos cordiales|atentamente|atte|cordialmente|gracias|muchas gracias|"
-    r"un abrazo|abrazos|quedo atent[ao]|bendiciones)\b[ \w,&]{0,40}[,.!\-–—]*$",
-    re.IGNORECASE,
+    r"(?i:(many |with |my |kind |kindest |best |warm |warmest |all the |yours |very |much |sincere |un |cordial )*"
+    r"(regards|best|wishes|sincerely|truly|faithfully|cordially|respectfully|thanks|thank you|thx|cheers|warmly|"
+    r"gratitude|appreciation|take care|blessings|in partnership|saludos?( cordiales)?|atentamente|atte|cordialmente|"
+    r"(muchas )?gracias|abrazos?|quedo atent[ao]|bendiciones)"
+    r"( (so|very) much| a lot| again| in advance| de antemano| (for|por) (your|all|everything|the|su|todo)\b[\w ,'’]{0,35})?)"
+    r"([, ]+(and )?[A-Z][\w.'’-]*( [A-Z][\w.'’-]*){0,3})?[ ,.!\-–—]*$"
 )
 _MOBILE = re.compile(
     r"^(sent|enviado) (from|via|desde|con|using) (my|mi|the|el|la|outlook|yahoo|gmail|mail|samsung|a )?.{0,50}$|"
@@ -198,7 +200,7 @@ def _split_signature(text: str) -> tuple[str, str]:
     own = lines[:start]
     if script is not None:
         own, after = [*own, "", *after[script:]], after[:script]
-    return "\n".join(own).strip("\n"), "\n".join(after)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(own)).strip("\n"), "\n".join(after).strip("\n")
 
 
 def _signature_start(lines: list[str]) -> int | None:
@@ -219,12 +221,18 @@ def _is_short(line: str) -> bool:
     return len(line) <= 90 or bool(_POSTSCRIPT.match(line))
 
 
-def split_parts(text: str) -> Parts:
-    """Take a cleaned body apart. A bare forward ("see below") counts as the forwarded words."""
+_FORWARD = re.compile(r"forwarded|reenviado", re.IGNORECASE)
+
+
+def split_parts(text: str, *, forward: bool = False) -> Parts:
+    """Take a cleaned body apart. A bare forward ("see below") counts as the forwarded words.
+
+    `forward` says that the subject line marks the mail as one; an answer is never taken for a forward.
+    """
     own, quoted = _split_quoted(text)
     own, boilerplate = _split_boilerplate(own)
     own, signature = _split_signature(own)
-    if quoted and len(own.split()) < 4:
+    if len(own.split()) < 4 and (forward or _FORWARD.search(quoted.partition("\n")[0])):
         forwarded, more = _split_boilerplate(_forwarded_body(quoted))
         forwarded, inner_signature = _split_signature(forwarded)
         own = f"{own}\n\n{forwarded}".strip("\n")
@@ -267,5 +275,5 @@ def _unwrapped(text: str) -> list[str]:
         elif line:
             blocks.append(_BULLET.sub("", line))
         # A line this long that ends in no stop was wrapped by the sender's client.
-        open_line = len(line) >= 55 and line[-1] not in ".!?:"
+        open_line = len(line) >= 50 and line[-1] not in ".!?:"
     return blocks

@@ -142,7 +142,9 @@ class MemoryMailbox:
         return self.selected
 
     def _seen(self, name: str, folder: Folder) -> Selected:
-        return Selected(name, folder.uidvalidity, folder.uidnext, len(folder.messages), 0, keywords=False, read_only=False)
+        return Selected(
+            name, folder.uidvalidity, folder.uidnext, len(folder.messages), 0, keywords=False, read_only=False
+        )
 
     def since(self, _day: date) -> list[int]:
         return sorted(self._messages())
@@ -154,9 +156,7 @@ class MemoryMailbox:
         return sorted(self._messages())
 
     def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
-        return {
-            uid: Summary(uid, len(m.raw), m.received, frozenset(m.flags)) for uid, m in self._chosen(uids).items()
-        }
+        return {uid: Summary(uid, len(m.raw), m.received, frozenset(m.flags)) for uid, m in self._chosen(uids).items()}
 
     def flags(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
         return {uid: frozenset(message.flags) for uid, message in self._chosen(uids).items()}

@@ -1,0 +1,143 @@
+"""Facts and scores to a verdict: what decides, what is doubted, what is shown."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triage.classify import ASKS, LABELS, PRIMARIES, Scores, Thresholds, classify, unreadable_json
+from triage.facts import Facts
+from triage.message import Person, parse_message
+from triage.sender import Standing
+
+MESSAGE = parse_message(b"From: a@b.example\r\nSubject: Maya\r\nMessage-ID: <x@y>\r\n\r\nMaya pushed a boy.\r\n")
+FACTS = Facts(
+    standing=Standing("unknown"),
+    teacher=Person("Ms. Alvarez", "a@b.example"),
+    child="Maya",
+    due=(),
+    flags=frozenset(),
+    quotes=(),
+    asks=False,
+    today=False,
+    language="en",
+)
+
+
+def scores(school: float = 0.99, primary: str = "behavior", sure: float = 0.9, **labels: float) -> Scores:
+    others = [name for name in PRIMARIES if name not in (primary, "not_school")]
+    among = {name: (1 - sure) / len(others) * school for name in others} | {primary: sure * school}
+    return Scores(
+        labels={label: labels.get(label, 0.05) for label in LABELS},
+        school=school,
+        primary={**among, "not_school": 1 - school},  # type: ignore[dict-item]
+        asks=dict.fromkeys(ASKS, 0.1),
+        evidence={label: ((f"a sentence about {label}", 0.9),) for label in LABELS},
+    )
+
+
+USUAL = scores(behavior=0.95)
+
+
+def test_a_label_that_holds_is_shown_with_its_sentence() -> None:
+    """Label, primary, evidence, and the documented JSON."""
+    verdict = classify(MESSAGE, FACTS, USUAL, Thresholds())
+    assert (verdict.school, verdict.labels, verdict.primary, verdict.unsure) == (True, ("behavior",), "behavior", False)
+    shown = verdict.to_json("a.eml")
+    assert shown["evidence"] == [{"label": "behavior", "text": "a sentence about behavior"}]
+    assert set(shown["scores"]) == {*LABELS, "school"}
+    assert {"path", "message_id", "subject", "date", "needs_reply", "urgent", "due", "child", "teacher"} <= set(shown)
+    assert (shown["teacher"], shown["error"]) == ({"name": "Ms. Alvarez", "address": "a@b.example"}, None)
+
+
+def test_no_label_means_other_school() -> None:
+    """And its JSON says so in `labels`."""
+    verdict = classify(MESSAGE, FACTS, scores(), Thresholds())
+    assert (verdict.labels, verdict.primary, verdict.to_json()["labels"]) == ((), "other_school", ["other_school"])
+
+
+def test_not_school_says_nothing_more() -> None:
+    """No child, no teacher, no dates of a mail that is not the school's."""
+    verdict = classify(MESSAGE, replace(FACTS, flags=frozenset({"safety"})), scores(school=0.1), Thresholds())
+    assert (verdict.school, verdict.primary, verdict.child, verdict.teacher) == (False, "not_school", None, None)
+    assert (verdict.flags, verdict.unsure, verdict.to_json()["labels"]) == ((), False, ["not_school"])
+
+
+@pytest.mark.parametrize("kind", ["known", "school"])
+def test_a_known_sender_beats_the_model(kind: str) -> None:
+    """Who the parent named is school, whatever the words look like, and is not doubted for it."""
+    facts = replace(FACTS, standing=Standing(kind))  # type: ignore[arg-type]
+    verdict = classify(MESSAGE, facts, scores(school=0.05, behavior=0.9), Thresholds())
+    assert (verdict.school, verdict.primary, verdict.unsure) == (True, "behavior", False)
+
+
+def test_a_suspicious_sender_is_never_filed_as_school() -> None:
+    """It is shown for review with the warning, if it looks like school at all."""
+    facts = replace(FACTS, standing=Standing("suspicious", ("its domain looks like another",)))
+    verdict = classify(MESSAGE, facts, USUAL, Thresholds())
+    assert (verdict.school, verdict.unsure, verdict.reason) == (False, True, "its domain looks like another")
+    assert not classify(MESSAGE, facts, scores(school=0.1), Thresholds()).unsure
+
+
+def test_doubt_and_other_languages_go_to_review() -> None:
+    """With the reason in words."""
+    doubtful = classify(MESSAGE, FACTS, scores(behavior=0.9, sure=0.4), Thresholds(sure=0.5))
+    assert (doubtful.unsure, doubtful.reason) == (True, "it is not clear what this mail is about")
+    foreign = classify(MESSAGE, replace(FACTS, language="vi"), USUAL, Thresholds())
+    assert "another language" in foreign.reason
+
+
+def test_of_equals_the_order_of_precedence_decides() -> None:
+    """Meeting before behavior before homework before praise."""
+    equal = scores(meeting_request=0.9, behavior=0.9, homework=0.9, praise=0.9)
+    equal = replace(equal, primary=dict.fromkeys(PRIMARIES, 1 / 6))
+    assert classify(MESSAGE, FACTS, equal, Thresholds()).primary == "meeting_request"
+
+
+def test_what_is_stated_counts_as_half_the_proof() -> None:
+    """Words of danger need less of the model; a letter to all waits for nobody's answer."""
+    facts = replace(FACTS, flags=frozenset({"safety"}), quotes=(("safety", "He bumped his head."),), asks=True)
+    some = replace(USUAL, asks=dict.fromkeys(ASKS, 0.3))
+    thresholds = Thresholds(asks=dict.fromkeys(ASKS, 0.5))
+    verdict = classify(MESSAGE, facts, some, thresholds)
+    assert (verdict.flags, verdict.needs_reply, verdict.urgent) == (("safety",), True, True)
+    assert ("safety", "He bumped his head.") in [(item.label, item.text) for item in verdict.evidence]
+    assert not classify(MESSAGE, FACTS, some, thresholds).flags
+    to_all = replace(some, asks={**some.asks, "bulk": 0.9})
+    assert not classify(MESSAGE, facts, to_all, thresholds).needs_reply
+
+
+def test_an_unreadable_message_still_gives_an_object() -> None:
+    """With every documented key, and `error` set."""
+    keys = set(classify(MESSAGE, FACTS, USUAL, Thresholds()).to_json("x"))
+    shown = unreadable_json("x", "damaged")
+    assert set(shown) == keys
+    assert (shown["error"], shown["path"]) == ("damaged", "x")
+
+
+probability = st.floats(0, 1)
+
+
+@given(
+    labels=st.fixed_dictionaries(dict.fromkeys(LABELS, probability)),
+    school=probability,
+    primary=st.lists(probability, min_size=5, max_size=5),
+    kind=st.sampled_from(["known", "school", "platform", "unknown", "suspicious"]),
+    language=st.sampled_from(["en", "es", "fr"]),
+)
+def test_what_must_always_hold(
+    labels: dict[str, float], school: float, primary: list[float], kind: str, language: str
+) -> None:
+    """Primary is among the labels or other_school; doubt has a reason; nothing not of school has labels."""
+    total = sum(primary) or 1.0
+    among = {name: school * value / total for name, value in zip(PRIMARIES, primary, strict=False)}
+    given_scores = Scores(labels, school, {**among, "not_school": 1 - school}, dict.fromkeys(ASKS, 0.5), {})  # type: ignore[arg-type]
+    facts = replace(FACTS, standing=Standing(kind, ("w",) if kind == "suspicious" else ()), language=language)  # type: ignore[arg-type]
+    verdict = classify(MESSAGE, facts, given_scores, Thresholds())
+    assert verdict.primary in (*verdict.labels, "other_school", "not_school")
+    assert (verdict.primary == "not_school") == (not verdict.school)
+    assert bool(verdict.reason) == verdict.unsure
+    assert verdict.school or not verdict.labels
+    assert 0 <= verdict.confidence <= 1
+    assert kind != "suspicious" or not verdict.school

@@ -1,0 +1,136 @@
+"""Dates that a mail states, resolved against the day it was written (Wednesday, 7 January 2026, 15:04 -05:00)."""
+
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triage.dates import find_dates
+
+WRITTEN = datetime(2026, 1, 7, 15, 4, tzinfo=timezone(timedelta(hours=-5)))
+
+
+def found(text: str, *, day_first: bool = False, written: datetime = WRITTEN) -> list[tuple[str, str]]:
+    return [(due.at.isoformat(), due.text) for due in find_dates(text, written, day_first=day_first)]
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "words"),
+    [
+        ("Could you come in this Friday at 3:15?", "2026-01-09T15:15:00-05:00", "this Friday at 3:15"),
+        ("The essay is due Friday, January 9th.", "2026-01-09", "Friday, January 9th"),
+        ("Please hand it in by the 9th.", "2026-01-09", "the 9th"),
+        ("Can we meet next Tues at 8:00-8:30am?", "2026-01-13T08:00:00-05:00", "next Tues at 8:00-8:30am"),
+        ("The test is tomorrow.", "2026-01-08", "tomorrow"),
+        ("Please call me tomorrow at 3:15.", "2026-01-08T15:15:00-05:00", "tomorrow at 3:15"),
+        ("The form is due 2026-02-03.", "2026-02-03", "2026-02-03"),
+        ("Quiz on 1/12.", "2026-01-12", "1/12"),
+        ("Project due 14 January 2026", "2026-01-14", "14 January 2026"),
+        ("Noon on Thursday works.", "2026-01-08T12:00:00-05:00", "Noon on Thursday"),
+        ("Conference: Jan 20, 2026 6:30 PM in the gym", "2026-01-20T18:30:00-05:00", "Jan 20, 2026 6:30 PM"),
+        ("The concert is on Monday evening at 7.", "2026-01-12T19:00:00-05:00", "Monday evening at 7"),
+        ("¿Puede venir el viernes a las 3:15?", "2026-01-09T15:15:00-05:00", "viernes a las 3:15"),
+        ("Hay que entregar la tarea antes del 9 de enero.", "2026-01-09", "9 de enero"),
+        ("La reunión será mañana a las 10.", "2026-01-08T10:00:00-05:00", "mañana a las 10"),
+        ("Please return the slip by December 3.", "2026-12-03", "December 3"),
+    ],
+)
+def test_what_is_found(text: str, at: str, words: str) -> None:
+    """The day or the hour, and the words that say so."""
+    assert found(text) == [(at, words)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "On Monday he pushed another student.",
+        "She was absent last Friday.",
+        "He scored 18/20 on it.",
+        "We are here for you 24/7.",
+        "Mondays are hard for everyone.",
+        "Bring 3/4 cup of flour.",
+        "It happened on January 5.",
+        "The 3rd grade classes sang.",
+        "No date at all here.",
+        "Call 555-123-4567.",
+        "Read pages 10.12 to 11.5 of chapter 9.",
+    ],
+)
+def test_what_is_no_date_to_keep(text: str) -> None:
+    """What happened, what repeats, and what only looks like a date."""
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "day_first", "expected"),
+    [
+        ("Test on 9/12.", False, date(2026, 9, 12)),
+        ("Test on 9/2.", True, date(2026, 2, 9)),
+        ("Test on 25/1.", False, date(2026, 1, 25)),
+        ("Test on 1/25.", True, date(2026, 1, 25)),
+        # The weekday settles which is meant.
+        ("Test on Tuesday 3/2.", True, date(2026, 2, 3)),
+        ("Test on Monday 2/3.", True, date(2026, 3, 2)),
+        ("Test on Monday 2/3.", False, date(2026, 3, 2)),
+    ],
+)
+def test_month_first_or_day_first(text: str, day_first: bool, expected: date) -> None:
+    """By the sender's country, unless only one reading is possible."""
+    (due,) = find_dates(text, WRITTEN, day_first=day_first)
+    assert due.day == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("Can we meet on Friday?", "meeting"),
+        ("The essay is due on Friday.", "assignment"),
+        ("The spelling test is on Friday.", "test"),
+        ("Please sign the permission slip by Friday.", "form"),
+        ("Please let me know by Friday.", "reply"),
+        ("The concert will be on Friday.", "event"),
+        ("El examen es el viernes.", "test"),
+        ("Por favor confirme antes del viernes.", "reply"),
+    ],
+)
+def test_what_a_date_is_for(text: str, what: str) -> None:
+    """By the words around it."""
+    (due,) = find_dates(text, WRITTEN, day_first=False)
+    assert due.what == what
+
+
+def test_the_more_exact_of_two_is_kept() -> None:
+    """ "Friday" beside "Friday at 3:15" adds nothing."""
+    assert [at for at, _ in found("Can we meet Friday? Friday at 3:15 would be best.")] == ["2026-01-09T15:15:00-05:00"]
+
+
+def test_two_days_are_two_dates() -> None:
+    """Alternatives are each kept."""
+    text = "I am free Thursday 1/15 from 3:00 to 6:00 pm or Friday 1/16."
+    assert [at[:10] for at, _ in found(text)] == ["2026-01-15", "2026-01-16"]
+
+
+@pytest.mark.parametrize("weekday", range(7))
+def test_a_weekday_is_the_coming_one(weekday: int) -> None:
+    """Whatever day it is written on, 1 to 7 days ahead."""
+    names = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+    for start in range(7):
+        written = WRITTEN + timedelta(days=start)
+        (due,) = find_dates(f"It is due {names[weekday]}.", written, day_first=False)
+        assert due.day.weekday() == weekday
+        assert 1 <= (due.day - written.date()).days <= 7
+
+
+words = st.sampled_from(
+    "due on by the Friday next this Tues tomorrow at 3:15 pm 9 9th January 1/9 12/9 31/2 2026 a las el viernes mañana "
+    "13:75 99/99 de enero 2026-13-45 noon test . , ? ( ) -".split()
+)
+
+
+@given(st.lists(words, max_size=14).map(" ".join), st.booleans())
+def test_any_words_give_dates_ahead(text: str, day_first: bool) -> None:
+    """No exception, nothing in the past or beyond the horizon, and the words are the mail's own."""
+    for due in find_dates(text, WRITTEN, day_first=day_first):
+        assert 0 <= (due.day - WRITTEN.date()).days <= 400
+        assert " ".join(due.text.split()) in " ".join(text.split())

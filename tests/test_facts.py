@@ -1,0 +1,138 @@
+"""What a message states: child, teacher, flags, language."""
+
+import pytest
+
+from triage.config import Config
+from triage.facts import detect_language, find_facts
+from triage.message import parse_message
+
+NOBODY = Config(timezone="UTC")
+
+
+def facts(
+    body: str, config: Config = NOBODY, sender: str = "Dana Alvarez <d@x.example>", subject: str = "Hello", **more: str
+):  # noqa: ANN201
+    fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items())
+    raw = f"From: {sender}\r\nTo: Jo Rivera <jo@r.example>\r\nSubject: {subject}\r\nDate: Wed, 07 Jan 2026 15:04:00 -0500\r\n{fields}\r\n{body}"
+    return find_facts(parse_message(raw.encode()), config)
+
+
+@pytest.mark.parametrize(
+    ("body", "child"),
+    [
+        ("Maya read well today. Maya R. is proud.", "Maya"),
+        ("LEO lost a tooth", "Leo"),
+        ("Leo and Maya fought; Leo hit, Leo ran.", "Leo"),
+        ("Your daughter was wonderful", None),
+        ("The mayan calendar project is due", None),
+    ],
+)
+def test_configured_children_are_found_by_name(config: Config, body: str, child: str | None) -> None:
+    """The one that is named most; nobody where nobody is named."""
+    assert facts(body, config).child == child
+
+
+def test_a_teacher_of_one_child_writes_about_that_child(config: Config) -> None:
+    """The configuration says so."""
+    assert facts("All well.", config, sender="alvarez@maplewood.k12.example").child == "Maya"
+
+
+@pytest.mark.parametrize(
+    ("body", "child"),
+    [
+        ("I wanted to tell you that Priya's reading is better, and that Priya was kind.", "Priya"),
+        ("Dear families, picture day is on Friday. Thanks, the Office", None),
+        ("Hi Jo, could you call me? Thanks", None),
+        ("Please bring the Hatchet book and see the Counselor in Room Five.", None),
+    ],
+)
+def test_a_name_is_guessed_only_where_the_mail_leaves_no_doubt(body: str, child: str | None) -> None:
+    """Neither parent nor teacher, neither book nor room."""
+    assert facts(body).child == child
+
+
+@pytest.mark.parametrize(
+    ("body", "sender", "teacher"),
+    [
+        ("All well.\n\nThanks,\nMs. Alvarez\nGrade 3", "Dana Alvarez <d@x.example>", "Ms. Alvarez"),
+        ("All well.", "Dana Alvarez <d@x.example>", "Dana Alvarez"),
+        ("All well.", '"Alvarez, Dana" <d@x.example>', "Dana Alvarez"),
+        ("All well.\n\nDana", "Dana Alvarez <d@x.example>", "Dana Alvarez"),
+        ("Ms. Ortiz sent you a message:\n\nAll well.", "ClassDojo <no-reply@classdojo.com>", "Ms. Ortiz"),
+        ("All well.", "Ms. Ortiz (via Seesaw) <no-reply@seesaw.me>", "Ms. Ortiz"),
+        ("Points were added.", "ClassDojo <no-reply@classdojo.com>", None),
+    ],
+)
+def test_the_human_who_writes(body: str, sender: str, teacher: str | None) -> None:
+    """As signed; behind a platform the name that it shows; else the display name."""
+    found = facts(body, sender=sender).teacher
+    assert (found.name if found else None) == teacher
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Her IEP meeting is soon.",
+        "We follow the 504.",
+        "The SENCO asked for the EHCP review.",
+        "I am the case manager.",
+        "We would like consent for a psychoeducational evaluation.",
+        "Su plan 504 sigue vigente.",
+    ],
+)
+def test_plan_words(body: str) -> None:
+    """Written for recall, with the sentence as its quote."""
+    found = facts(body)
+    assert "plan" in found.flags
+    assert ("plan", body) in found.quotes
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "He bumped his head at recess.",
+        "She said she does not want to be here anymore.",
+        "He had an allergic reaction after lunch.",
+        "A student brought a knife.",
+        "We could not find him for ten minutes.",
+        "Se cayó y se golpeó la cabeza.",
+        "Dijo que quería morirse.",
+    ],
+)
+def test_safety_words(body: str) -> None:
+    """Written for recall."""
+    assert "safety" in facts(body).flags
+
+
+def test_bulk_by_header_or_greeting() -> None:
+    """Lists, and letters to all."""
+    assert "bulk" in facts("x", List_Unsubscribe="<mailto:x@y.example>").flags
+    assert "bulk" in facts("Dear families, picture day is near.").flags
+    assert "bulk" not in facts("Dear Ms. Rivera, Maya was kind.").flags
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The class was very good and she is happy with it.", "en"),
+        ("La maestra dice que el niño no trajo la tarea y que hay que firmar.", "es"),
+        ("Les enfants sont sages et nous avons lu une histoire pour la classe.", "fr"),
+        ("Die Kinder haben heute nicht gelesen und wir bitten um eine Antwort.", "de"),
+        ("今日は宿題がありません。明日は遠足です。", "ja"),
+        ("Завтра экскурсия, принесите воду и обед.", "ru"),
+        ("明天没有作业，请带午饭。", "zh"),
+        ("ok", "en"),
+        ("", "en"),
+    ],
+)
+def test_languages(text: str, language: str) -> None:
+    """English and Spanish are told from others."""
+    assert detect_language(text) == language
+
+
+def test_hours_are_the_familys_where_a_relay_stamps_utc() -> None:
+    """A platform's Date is in UTC; "3:15" in the text is not."""
+    config = Config.model_validate({"timezone": "America/New_York"})
+    raw = b"From: x@classdojo.com\r\nSubject: x\r\nDate: Wed, 07 Jan 2026 20:04:00 +0000\r\n\r\nCan we meet Friday at 3:15?"
+    (due,) = find_facts(parse_message(raw), config).due
+    assert due.at.isoformat() == "2026-01-09T15:15:00-05:00"
