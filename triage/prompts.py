@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from babel.dates import format_skeleton, format_time
+from babel.dates import format_date, format_time
 from jinja2.sandbox import SandboxedEnvironment
 
 from triage.classify import Primary, Verdict
@@ -84,7 +84,7 @@ class Wording:
 
     def day(self, at: date) -> str:
         """A date in words: "Friday, January 9"."""
-        return _spaced(format_skeleton("MMMMEEEEd", at, locale=self.language))
+        return format_date(at, self.words["day"], locale=self.language)
 
     def moment(self, at: str) -> str:
         """An ISO date or date-time in words: "Friday, January 9 at 3:15 PM"."""
@@ -195,7 +195,8 @@ def _views(
 
 
 def _evidence(verdict: Verdict, label: str, wording: Wording) -> str:
-    return next((wording.quoted(item.text) for item in verdict.evidence if item.label == label), "")
+    # Short, since it is repeated; the whole sentence stands among what the mail says.
+    return next((wording.quoted(item.text, 80) for item in verdict.evidence if item.label == label), "")
 
 
 def _when(verdict: Verdict, wording: Wording) -> str:
@@ -252,7 +253,7 @@ def note_mail(text: str, card: Card, message: Message, to: str) -> EmailMessage:
     mail = _answer(message)
     mail["From"] = NOTE_FROM
     mail["To"] = to
-    mail["Subject"] = card.headline
+    mail["Subject"] = one_line(card.headline)
     mail["X-Triage"] = "note"
     mail.set_content(text)
     return mail
