@@ -57,6 +57,7 @@ class Batch:
 
 
 def make_batch(messages: Sequence[Message], facts: Sequence[Facts]) -> Batch:
+    """Cut messages into sentences and take their plain features."""
     pieces = [[message.subject, *(sentences(message.parts.own) or [""])] for message in messages]
     bounds = np.cumsum([0, *(len(found) for found in pieces)])
     dense = np.array([_plain(m, f) for m, f in zip(messages, facts, strict=True)], dtype=np.float32)
@@ -96,6 +97,7 @@ def _masked(sentence: str) -> str:
 
 
 def make_vectorizers() -> tuple[HashingVectorizer, HashingVectorizer]:
+    """Hashed counts of words and word pairs, and of characters within words."""
     common: dict[str, Any] = {"n_features": 2**_BITS, "alternate_sign": False, "norm": None, "strip_accents": "unicode"}
     words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORD, dtype=np.float32, **common)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 5), dtype=np.float32, **common)
@@ -147,11 +149,13 @@ class First:
 
 
 def count(batch: Batch, vectorizers: Sequence[HashingVectorizer]) -> list[sp.csr_matrix]:
+    """Hashed counts of each sentence: (words, characters)."""
     masked = [_masked(sentence) for sentence in batch.sentences]
     return [sp.csr_matrix(vectorizer.transform(masked)) for vectorizer in vectorizers]
 
 
 def summed(counts: Sequence[sp.csr_matrix], batch: Batch) -> list[sp.csr_matrix]:
+    """The counts of each message: the sum of its sentences' counts."""
     rows, count = len(batch.bounds) - 1, len(batch.sentences)
     sums = sp.csr_matrix((np.ones(count, np.float32), (batch.owner(), np.arange(count))), shape=(rows, count))
     return [sp.csr_matrix(sums @ matrix) for matrix in counts]
@@ -180,4 +184,5 @@ def _pooled(logits: Floats, bounds: npt.NDArray[np.int64]) -> Floats:
 
 
 def expit(logits: Floats) -> Floats:
+    """Logits to probabilities."""
     return cast("Floats", 1 / (1 + np.exp(-np.clip(logits, -30, 30))))

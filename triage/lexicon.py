@@ -32,3 +32,9 @@ def pattern(name: str) -> re.Pattern[str]:
 def table(name: str) -> dict[str, Any]:
     """A list with more to a line than one word."""
     return tomllib.loads((_LISTS / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def word_sets(name: str) -> dict[str, frozenset[str]]:
+    """A table of word lists, each as a set."""
+    return {key: frozenset(text.split()) for key, text in table(name).items()}
