@@ -25,6 +25,7 @@ READ_SECONDS = 60
 
 
 def connect(account: Account) -> imapclient.IMAPClient:
+    """A connection, not yet signed in. Raises `MailboxError` where the server cannot be reached or trusted."""
     context = _tls(account)
     where = f'account "{account.name}": {account.host}:{account.imap_port}'
     try:
@@ -75,6 +76,7 @@ def _start_tls(client: imapclient.IMAPClient, context: ssl.SSLContext, where: st
 
 
 def sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> None:
+    """Log in. Raises `SignInRefusedError`, or `MailboxError` where the server cannot serve anybody now."""
     who = f'account "{account.name}"'
     if re.search(r"[\x00\r\n]", secret):
         raise CredentialError(f"{who}: the stored secret holds a line break; store it again")
@@ -98,6 +100,7 @@ def sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> Non
 
 
 def shut(client: imapclient.IMAPClient) -> None:
+    """Cut the connection at once; whatever waits on it wakes up."""
     with suppress(OSError, AttributeError):
         client.socket().shutdown(socket.SHUT_RDWR)
     with suppress(OSError, imap_errors.IMAPClientError):

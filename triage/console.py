@@ -174,6 +174,7 @@ def _errors_as_sentences(*, verbose: bool) -> Iterator[None]:
 
 
 def say(text: str) -> None:
+    """A line on standard error."""
     typer.echo(f"triage: {text}", err=True)
 
 
@@ -198,10 +199,12 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def print_json(value: object) -> None:
+    """One JSON document on standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None))
 
 
 def corrections_in(state: Path) -> list[tuple[str, tuple[str, ...]]]:
+    """(subject line and own words, labels) of the mails that the parent corrected."""
     if not (state / "state.db").exists():
         return []
     with Store(state) as store:

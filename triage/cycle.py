@@ -141,7 +141,7 @@ def _join_again(visit: Visit, selected: Selected, before: FolderState | None) ->
             place, received = Place(selected.folder, selected.uidvalidity, uid), summaries[uid].received
             if work.store.message(name, key) is not None:
                 work.store.set_place(name, key, place)
-            elif received is not None and received < before.looked_at:
+            elif received is not None and received < before.looked_at.replace(microsecond=0):
                 work.store.save_message(
                     Stored(name, key, "", place, received, received, "released", 0, "", frozenset(), None)
                 )

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from triage.config import Config
 from triage.dates import Due, find_dates
-from triage.lexicon import pattern, table
+from triage.lexicon import pattern, word_sets
 from triage.message import Message, Person
 from triage.people import find_child, find_teacher
 from triage.sender import Standing, sender_standing
@@ -60,8 +60,9 @@ def find_facts(message: Message, config: Config, learned: Collection[str] = ()) 
 
 
 def _flag_quotes(own: str) -> Iterator[tuple[Flag, str]]:
-    found: tuple[Flag, ...] = ("plan", "safety")
-    for sentence in sentences(own):
+    # The whole text first: few mails have any of these words, and only those are cut into sentences.
+    found: list[Flag] = [flag for flag in FLAGS[:2] if pattern(flag).search(own)]
+    for sentence in sentences(own) if found else ():
         for flag in found:
             if pattern(flag).search(sentence):
                 yield flag, sentence
@@ -102,7 +103,7 @@ def detect_language(text: str) -> str:
     if letters and foreign / len(letters) > 0.4:
         return _script(letters)
     words = re.findall(r"[^\W\d_]+", text.lower())
-    counts = {code: sum(word in known.split() for word in words) for code, known in table("function_words").items()}
+    counts = {code: sum(word in known for word in words) for code, known in word_sets("function_words").items()}
     best = max(counts, key=lambda code: counts[code])
     return best if counts[best] > counts["en"] and counts[best] >= 3 else "en"
 

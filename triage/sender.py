@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import authres
@@ -100,6 +101,7 @@ def _authentication_failure(message: Message, authserv_id: str | None) -> str:
 _LOOKALIKES = str.maketrans({"0": "o", "1": "l", "3": "e", "5": "s", "|": "l"})
 
 
+@lru_cache(maxsize=4096)
 def _skeleton(domain: str) -> str:
     """The domain as a hurried eye reads it: accents and look-alike characters folded, hyphens gone."""
     with contextlib.suppress(UnicodeError):
