@@ -1,0 +1,105 @@
+"""The corpus is as it is documented, its splits share no author, and the shipped model is the one of the card."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from triage.classify import LABELS
+from triage.corpus import Record, load_corpus, near_duplicates, problems
+from triage.errors import UsageError
+from triage.message import parse_message
+from triage.resources import corpus_path, shipped
+
+RECORDS = load_corpus(corpus_path())
+
+
+def test_there_is_enough_of_every_kind() -> None:
+    """School and ordinary mail, every label, mixtures, both languages."""
+    train = [record for record in RECORDS if record.split == "train"]
+    assert len(train) >= 800
+    assert sum(record.kind == "ordinary" for record in train) >= 300
+    counts = Counter(label for record in train for label in record.labels)
+    assert all(counts[label] >= 150 for label in LABELS)
+    assert sum(len(record.labels) > 1 for record in train) >= 200
+    assert {record.language for record in train} == {"en", "es"}
+
+
+def test_nothing_is_wrong_with_it_as_a_whole() -> None:
+    """No id twice, no author in both splits, no copies."""
+    assert problems(RECORDS) == []
+
+
+def test_every_record_is_readable_mail() -> None:
+    """Each becomes a mail that is read again with its own subject."""
+    for record in RECORDS:
+        message = parse_message(record.to_bytes())
+        subject = next((value for name, value in record.headers if name.lower() == "subject"), "")
+        assert " ".join(subject.split())[:100] == message.subject[:100], record.id
+
+
+def test_evidence_is_in_the_mail() -> None:
+    """Each span is words of the message."""
+
+    def plain(text: str) -> str:
+        return " ".join(re.findall(r"\w+", text.lower()))
+
+    for record in RECORDS:
+        whole = plain(f"{record.text} {re.sub(r'<[^>]+>', ' ', record.html)} {dict(record.headers).get('Subject', '')}")
+        for span in record.evidence:
+            assert plain(span.text) in whole or record.html, record.id
+
+
+def test_labels_agree_with_each_other() -> None:
+    """Primary among the labels; what is not of school has no other label."""
+    for record in RECORDS:
+        assert record.primary in (*record.labels, "other_school"), record.id
+        assert (record.kind in ("ordinary", "forged")) == (record.labels == ("not_school",)), record.id
+
+
+def test_addresses_are_invented() -> None:
+    """Only the platforms, free-mail hosts and forgers' own inventions are outside .example."""
+    outside = Counter(
+        host
+        for record in RECORDS
+        if record.kind in ("teacher", "school")
+        for name, value in record.headers
+        if name.lower() == "from"
+        for host in re.findall(r"@([\w.-]+)", value)
+        if not host.endswith(".example")
+    )
+    assert sum(outside.values()) <= 0.03 * len(RECORDS), outside
+
+
+def test_a_copy_is_noticed() -> None:
+    """Changing some words does not hide it."""
+    first = next(record for record in RECORDS if len(record.text.split()) > 80)
+    copy = first.model_copy(update={"id": "copy", "text": first.text.replace("the", "that", 3)})
+    assert [{likeness.one, likeness.other} for likeness in near_duplicates([first, copy])] == [{first.id, "copy"}]
+    both = [copy, first.model_copy(update={"split": "heldout" if first.split == "train" else "train"})]
+    assert any("stands in both splits" in line for line in problems(both))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("{", "line 1"), (json.dumps({"id": "x"}), "author"), (json.dumps({"id": 3}), "line 1")],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: str, words: str) -> None:
+    """File, line and field."""
+    (tmp_path / "a.jsonl").write_text(line + "\n")
+    with pytest.raises(UsageError, match=words):
+        load_corpus(tmp_path)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    """No corpus there."""
+    with pytest.raises(UsageError, match="no .jsonl files"):
+        load_corpus(tmp_path)
+
+
+def test_records_carry_all_that_is_documented() -> None:
+    """The README of the corpus names every field."""
+    text = (shipped("models") / "corpus" / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{field}`" in text for field in Record.model_fields)

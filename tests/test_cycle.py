@@ -1,0 +1,350 @@
+"""Whole passes against a real Dovecot: what the parent would see in the mail client afterwards."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Household
+from tests.support.dovecot import Dovecot
+from tests.support.mail import a_mail
+
+KINDS = ("homework", "behavior", "meeting_request", "praise", "other_school", "not_school")
+FOLDER_OF = {
+    "homework": "School/Homework",
+    "behavior": "School/Behavior",
+    "meeting_request": "School/Meetings",
+    "praise": "School/Praise",
+    "other_school": "School/Other",
+    "not_school": "INBOX",
+}
+
+
+def places(home: Household) -> dict[str, tuple[str, frozenset[str]]]:
+    """Message-ID to (folder, our tags and \\Seen) of every message, notes left out."""
+    found: dict[str, tuple[str, frozenset[str]]] = {}
+    with home.server.client(home.user) as client:
+        for flags, _, name in client.list_folders():
+            if b"\\Noselect" in flags:
+                continue
+            client.select_folder(name, readonly=True)
+            for data in client.fetch(client.search(), ["FLAGS", "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"]).values():
+                field = data[b"BODY[HEADER.FIELDS (MESSAGE-ID)]"].decode()
+                message_id = re.search(r"<[^>]+>", field).group()  # type: ignore[union-attr]
+                assert message_id not in found, f"{message_id} is doubled"
+                found[message_id] = (name, frozenset(flag.decode() for flag in data[b"FLAGS"]) - {"\\Recent"})
+    return {key: value for key, value in found.items() if "triage.invalid" not in key}
+
+
+def note_count(home: Household) -> int:
+    return sum(home.contents().values()) - len(places(home))
+
+
+def once(home: Household, *arguments: str) -> dict[str, int]:
+    done = home.run("once", "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    report: dict[str, int] = json.loads(done.stdout)["accounts"][0]
+    return report
+
+
+def test_every_mail_ends_in_its_folder_with_its_tags(household: Household) -> None:
+    """The whole result, compared with a literal: every folder, every tag, unread as before."""
+    household.deliver(*(a_mail(kind, number=n) for n, kind in enumerate(KINDS, start=100)))
+    report = once(household)
+    tags = {
+        "homework": {"triage-homework", "triage-school"},
+        "behavior": {"triage-behavior", "triage-school"},
+        "meeting_request": {"triage-meeting", "triage-school"},
+        "praise": {"triage-praise", "triage-school"},
+        "other_school": {"triage-school"},
+        "not_school": set(),
+    }
+    assert places(household) == {
+        f"<{kind}-{n}@test.example>": (FOLDER_OF[kind], frozenset(tags[kind])) for n, kind in enumerate(KINDS, start=100)
+    }
+    assert (report["seen"], report["school"], report["filed"], report["failed"]) == (6, 5, 5, 0)
+    assert note_count(household) == 4
+
+
+def test_the_same_pass_again_does_nothing(household: Household) -> None:
+    """Not one message is looked at twice."""
+    household.deliver(*(a_mail(kind) for kind in KINDS for _ in range(3)))
+    once(household)
+    before = places(household)
+    report = once(household)
+    assert [report[name] for name in ("seen", "school", "filed", "review", "failed", "corrections")] == [0] * 6
+    assert places(household) == before
+
+
+def test_the_note_stands_beside_its_mail(household: Household) -> None:
+    """In the same folder, in the thread, read, by our own sender."""
+    household.deliver(a_mail("homework", number=777))
+    once(household)
+    with household.server.client(household.user) as client:
+        client.select_folder("School/Homework", readonly=True)
+        found = client.fetch(client.search(), ["FLAGS", "BODY.PEEK[]"])
+    note = next(data for data in found.values() if b"X-Triage: note" in data[b"BODY[]"])
+    assert b"\\Seen" in note[b"FLAGS"]
+    assert b"In-Reply-To: <homework-777@test.example>" in note[b"BODY[]"]
+    assert b"Ms. Alvarez writes about schoolwork of Maya" in note[b"BODY[]"]
+
+
+def test_a_dry_run_tells_the_truth_and_changes_nothing(household: Household) -> None:
+    """The same verdicts and actions as the pass that follows; mailbox and state as before."""
+    household.deliver(*(a_mail(kind, number=n) for n, kind in enumerate(KINDS, start=200)))
+    before = places(household)
+    dry = json.loads(household.run("once", "--dry-run", "--json").stdout)
+    assert places(household) == before
+    assert note_count(household) == 0
+    real = once(household)
+    assert {name: dry["accounts"][0][name] for name in ("seen", "school", "filed", "review")} == {
+        name: real[name] for name in ("seen", "school", "filed", "review")
+    }
+    promised = {
+        message["message_id"]: next((a["target"] for a in message["actions"] if a["kind"] == "move"), "INBOX")
+        for message in dry["messages"]
+    }
+    assert promised == {message_id: place for message_id, (place, _) in places(household).items()}
+
+
+def test_undo_puts_a_pass_back(household: Household) -> None:
+    """Folder, tags and notes; and what was put back is not filed again."""
+    household.deliver(*(a_mail(kind) for kind in KINDS))
+    before = places(household)
+    once(household)
+    shown = household.run("undo", "--dry-run")
+    assert shown.returncode == 0
+    assert "5 messages would be put back" in shown.stdout
+    done = household.run("undo")
+    assert done.returncode == 0, done.stderr
+    assert places(household) == before
+    assert note_count(household) == 0
+    assert once(household)["filed"] == 0
+    assert places(household) == before
+    assert household.run("undo").returncode == 2
+
+
+def test_urgent_mail_stays_where_the_parent_looks(household: Household) -> None:
+    """Tagged, with its note, but not moved."""
+    household.deliver(a_mail("behavior", number=300, extra="He bumped his head and is bleeding, please call me right away."))
+    once(household)
+    place, tags = places(household)["<behavior-300@test.example>"]
+    assert place == "INBOX"
+    assert "triage-school" in tags
+    assert household.contents()["INBOX"] == 2
+    assert once(household)["seen"] == 0
+
+
+@pytest.mark.parametrize("mode", ["copy", "tag"])
+def test_the_other_modes(household: Household, mode: str) -> None:
+    """A copy beside the original, or only tags; again nothing the second time."""
+    household.write_config(f'[filing]\nmode = "{mode}"')
+    household.deliver(a_mail("homework", number=400))
+    once(household)
+    inbox = household.contents()
+    if mode == "copy":
+        assert (inbox["INBOX"], inbox["School/Homework"]) == (1, 2)
+    else:
+        assert (inbox["INBOX"], "School/Homework" in inbox) == (2, False)
+    report = once(household)
+    assert (report["seen"], report["corrections"]) == (0, 0)
+    assert household.contents() == inbox
+    assert household.run("undo").returncode == 0
+    assert household.contents() == {"INBOX": 1}
+
+
+def test_a_server_without_move_copies_checks_and_expunges_one(dovecot_without_move: Dovecot, tmp_path: Path) -> None:
+    """UIDPLUS alone is enough; folders follow the namespace; what the parent marked as deleted stays."""
+    home = Household(dovecot_without_move, dovecot_without_move.new_user(), tmp_path)
+    home.write_config()
+    home.deliver(a_mail("homework", number=500), a_mail("not_school", number=501))
+    with home.server.client(home.user) as client:
+        client.select_folder("INBOX")
+        client.add_flags([2], [b"\\Deleted"])
+    once(home)
+    found = places(home)
+    assert found["<homework-500@test.example>"][0] == "INBOX.School.Homework"
+    assert found["<not_school-501@test.example>"] == ("INBOX", frozenset({"\\Deleted"}))
+    home.run("undo")
+    assert places(home)["<homework-500@test.example>"][0] == "INBOX"
+
+
+def test_a_server_with_neither_only_tags(dovecot_bare: Dovecot, tmp_path: Path) -> None:
+    """Nothing can leave the inbox safely; mail gets its tag and stays."""
+    home = Household(dovecot_bare, dovecot_bare.new_user(), tmp_path)
+    home.write_config()
+    home.deliver(a_mail("homework", number=510))
+    once(home)
+    assert places(home)["<homework-510@test.example>"] == ("INBOX", frozenset({"triage-homework", "triage-school"}))
+
+
+def test_what_cannot_be_read_stays_and_is_named(household: Household) -> None:
+    """Exit code 1, the others done; after three passes it is left in peace and doctor names it."""
+    household.deliver(a_mail("homework", number=600), b"no mail at all\r\n\r\n\xff\xfe", a_mail("praise", number=601))
+    done = household.run("once", "--json")
+    report = json.loads(done.stdout)["accounts"][0]
+    assert (done.returncode, report["failed"], report["filed"]) == (1, 1, 2)
+    assert "no e-mail" in done.stderr
+    for _ in range(2):
+        assert household.run("once").returncode == 1
+    assert household.run("once").returncode == 0
+    assert household.contents()["INBOX"] == 1
+    checked = household.run("doctor")
+    assert "quarantine" in checked.stdout
+
+
+def test_the_parents_corrections_are_seen(household: Household) -> None:
+    """A mail dragged elsewhere, one taken back, one filed by hand, one re-tagged: four corrections, and no quarrel."""
+    household.deliver(*(a_mail("homework", number=n) for n in (700, 701, 702)))
+    household.deliver(a_mail("not_school", number=703, sender="Kim <kim@club.example>"))
+    once(household)
+
+    def uid_of(client, folder: str, message_id: str) -> int:  # noqa: ANN001
+        client.select_folder(folder)
+        for uid, data in client.fetch(client.search(), ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"]).items():
+            if message_id.encode() in data[b"BODY[HEADER.FIELDS (MESSAGE-ID)]"]:
+                return int(uid)
+        raise AssertionError(message_id)
+
+    with household.server.client(household.user) as client:
+        client.create_folder("School/Praise")
+    once(household)
+    with household.server.client(household.user) as client:
+        client.move([uid_of(client, "School/Homework", "homework-700")], "School/Praise")
+        client.move([uid_of(client, "School/Homework", "homework-701")], "INBOX")
+        client.move([uid_of(client, "INBOX", "not_school-703")], "School/Praise")
+        uid = uid_of(client, "School/Homework", "homework-702")
+        client.remove_flags([uid], [b"triage-homework"])
+        client.add_flags([uid], [b"triage-behavior"])
+    before = places(household)
+    assert once(household)["corrections"] == 4
+    assert once(household)["corrections"] == 0
+    assert places(household) == before
+    household.deliver(a_mail("not_school", number=704, sender="Kim <kim@club.example>"))
+    assert once(household)["school"] == 1
+    trained = household.run("train")
+    assert "learned from 3 corrections" in trained.stderr
+    assert (household.state / "model" / "triage.skops").exists()
+
+
+def test_correct_by_command(household: Household) -> None:
+    """Noted at once, read and learned by the next pass; wrong words are refused."""
+    household.deliver(a_mail("homework", number=720))
+    once(household)
+    assert household.run("correct", "homework-720@test.example", "behavior", "praise").returncode == 0
+    assert household.run("correct", "<homework-720@test.example>", "homwork").returncode == 2
+    assert household.run("correct", "nobody@nowhere.example", "praise").returncode == 2
+    assert household.run("correct", "homework-720@test.example", "praise", "not_school").returncode == 2
+    shown = json.loads(household.run("digest", "--format", "json").stdout)
+    labels = [item["labels"] for section in shown["sections"] for item in section["items"]]
+    assert labels == [["behavior", "good news"]]
+    once(household)
+    assert "learned from 1 corrections" in household.run("train").stderr
+
+
+def test_a_rebuilt_folder_is_not_acted_on_unasked(household: Household) -> None:
+    """UIDVALIDITY changed: exit 1 and a sentence; with --yes what is known is joined again and not filed twice."""
+    household.deliver(a_mail("not_school", number=800))
+    once(household)
+    with household.server.client(household.user) as client:
+        client.create_folder("Old")
+        client.select_folder("INBOX")
+        client.move([1], "Old")
+        client.logout()
+    mailbox = household.server.folder / "mail" / household.user
+    for name in ("dovecot-uidlist", "dovecot.index", "dovecot.index.log", "dovecot.index.cache"):
+        (mailbox / name).unlink(missing_ok=True)
+    with household.server.client(household.user) as client:
+        client.select_folder("Old")
+        client.move([1], "INBOX")
+    household.deliver(a_mail("homework", number=801))
+    done = household.run("once", "--json")
+    assert done.returncode == 1
+    assert "rebuilt" in done.stderr
+    assert household.contents()["INBOX"] == 2
+    report = once(household, "--yes")
+    assert (report["filed"], report["error"]) == (1, None)
+    assert household.contents()["INBOX"] == 1
+
+
+def test_an_emptied_inbox_is_named_once(household: Household) -> None:
+    """It may be an accident; it may be a tidy parent."""
+    household.deliver(*(a_mail("not_school") for _ in range(25)))
+    once(household)
+    with household.server.client(household.user) as client:
+        client.select_folder("INBOX")
+        client.delete_messages(client.search())
+        client.expunge()
+    done = household.run("once")
+    assert done.returncode == 1
+    assert "suddenly empty" in done.stderr
+    household.deliver(a_mail("homework"))
+    assert once(household)["filed"] == 1
+
+
+def test_only_the_look_back_is_read_at_first(household: Household) -> None:
+    """Mail older than `lookback_days` is left alone."""
+    from datetime import UTC, datetime, timedelta
+
+    with household.server.client(household.user) as client:
+        client.append("INBOX", a_mail("homework", number=900), (), datetime.now(UTC) - timedelta(days=40))
+        client.append("INBOX", a_mail("homework", number=901), (), datetime.now(UTC) - timedelta(days=3))
+    assert once(household)["seen"] == 1
+    assert places(household)["<homework-900@test.example>"][0] == "INBOX"
+
+
+def test_a_full_mailbox_loses_nothing(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    """OVERQUOTA on APPEND and COPY: named, exit 1, every message where it was."""
+    from tests.support.dovecot import start_dovecot
+
+    server = start_dovecot(
+        tmp_path_factory.mktemp("dovecot-quota"),
+        capability="IMAP4rev1 LITERAL+ UIDPLUS NAMESPACE QUOTA",
+        extra="mail_plugins = quota\nplugin {\n  quota = count:User quota\n  quota_vsizes = yes\n"
+        "  quota_rule = *:storage=6K\n  quota_grace = 0\n}",
+        imap="mail_plugins = quota imap_quota",
+    )
+    try:
+        home = Household(server, server.new_user(), tmp_path)
+        home.write_config()
+        home.deliver(*(a_mail("homework", number=n) for n in range(950, 956)))
+        before = places(home)
+        done = home.run("once", "--json")
+        after = places(home)
+        assert set(after) == set(before)
+        assert not any("\\Deleted" in flags for _, flags in after.values())
+        report = json.loads(done.stdout)["accounts"][0]
+        if report["failed"]:
+            assert done.returncode == 1
+            assert "OVERQUOTA" in done.stderr
+    finally:
+        server.stop()
+
+
+# --- Killed in the middle --------------------------------------------------------------------------------
+
+
+def test_killed_at_random_moments_nothing_is_lost_or_doubled(household: Household) -> None:
+    """kill -9 during passes over 60 mails, then one that ends: each mail in one place, each note once."""
+    import random
+    import time
+
+    chance = random.Random(11)
+    household.deliver(*(a_mail(chance.choice(KINDS), number=n) for n in range(2000, 2060)))
+    mails = set(places(household))
+    for _ in range(6):
+        process = subprocess.Popen(household.command("once"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.3, 2.2))
+        process.kill()
+        process.wait()
+    once(household)
+    found = places(household)
+    assert set(found) == mails
+    filed = [message_id for message_id, (place, _) in found.items() if place != "INBOX"]
+    expected = sum(not any(word in message_id for word in ("not_school", "other_school")) for message_id in mails)
+    assert note_count(household) == expected
+    assert len(filed) == sum("not_school" not in message_id for message_id in mails)
+    report = once(household)
+    assert (report["seen"], report["failed"]) == (0, 0)

@@ -1,0 +1,198 @@
+"""The model file: what it may hold, when it is refused, and that it judges what it shipped for."""
+
+import hashlib
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from triage import model as models
+from triage import train
+from triage.classify import ASKS, LABELS, PRIMARIES
+from triage.config import Config
+from triage.corpus import load_corpus
+from triage.errors import ModelError
+from triage.facts import find_facts
+from triage.message import parse_message
+from triage.resources import corpus_path, made_elsewhere, shipped
+
+SHIPPED = shipped("models") / "triage.skops"
+MODEL = models.load(SHIPPED)
+NOBODY = Config(timezone="UTC")
+
+
+def score(text: str, subject: str = "Maya"):  # noqa: ANN201
+    message = parse_message(f"From: t@x.example\r\nSubject: {subject}\r\n\r\n{text}".encode())
+    return MODEL.score([message], [find_facts(message, NOBODY)])[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Maya has not turned in her math homework. Two assignments are missing and due on Friday.", "homework"),
+        ("Maya hit another student at recess today and was disrespectful to the aide. This is the third time.", "behavior"),
+        ("Could we set up a meeting to talk about Maya? I am free Thursday at 3:15 or Friday at 8.", "meeting_request"),
+        ("I wanted to share some good news: Maya was so kind to a new student today. I am proud of her!", "praise"),
+    ],
+)
+def test_plain_mail_is_judged_plainly(text: str, label: str) -> None:
+    """The commonest mail of each label."""
+    found = score(f"Hi Mr. Rivera,\r\n\r\n{text}\r\n\r\nThanks,\r\nMs. Alvarez")
+    assert found.labels[label] > 0.5  # type: ignore[index]
+    assert found.school > 0.5
+    assert max(found.primary, key=lambda name: found.primary[name]) == label
+
+
+def test_scores_are_probabilities() -> None:
+    """In range, primaries summing to one, evidence from the mail itself."""
+    found = score("Please return the form.\r\nMaya was late.")
+    assert set(found.labels) == set(LABELS)
+    assert set(found.asks) == set(ASKS)
+    assert set(found.primary) == set(PRIMARIES)
+    assert abs(sum(found.primary.values()) - 1) < 1e-6
+    assert all(0 <= value <= 1 for value in [*found.labels.values(), *found.asks.values(), found.school])
+    assert {text for spans in found.evidence.values() for text, _ in spans} <= {"Please return the form.", "Maya was late."}
+
+
+@pytest.mark.parametrize("text", ["", " ", "?!", "🙂🙂", "a" * 100_000, "word " * 20_000])
+def test_strange_texts_are_scored(text: str) -> None:
+    """Nothing, noise and very much."""
+    assert 0 <= score(text, subject="").school <= 1
+
+
+def test_order_and_company_do_not_matter() -> None:
+    """A mail is judged alone as it is in a batch."""
+    messages = [parse_message(r.to_bytes()) for r in load_corpus(corpus_path())[:12]]
+    facts = [find_facts(message, NOBODY) for message in messages]
+    together = MODEL.score(messages, facts)
+    alone = [MODEL.score([m], [f])[0] for m, f in zip(messages, facts, strict=True)]
+    for one, other in zip(together, alone, strict=True):
+        assert one.labels == pytest.approx(other.labels, abs=1e-5)
+    assert MODEL.score([], []) == []
+
+
+def test_saving_keeps_every_probability(tmp_path: Path) -> None:
+    """What is written is what is read."""
+    models.save(MODEL, tmp_path / "m.skops")
+    again = models.load(tmp_path / "m.skops")
+    message = parse_message(b"From: t@x.example\r\nSubject: Maya\r\n\r\nMaya did not do her homework. Can we talk?")
+    facts = [find_facts(message, NOBODY)]
+    assert again.score([message], facts)[0].labels == pytest.approx(MODEL.score([message], facts)[0].labels, abs=1e-6)
+    assert again.thresholds == MODEL.thresholds
+
+
+def test_the_file_is_small() -> None:
+    """At most 8 MB."""
+    assert SHIPPED.stat().st_size <= 8 * 1024 * 1024
+
+
+def forged(tmp_path: Path, raw: bytes) -> Path:
+    """A file with a manifest that fits it, as somebody who can write both would make."""
+    path = tmp_path / "m.skops"
+    path.write_bytes(raw)
+    manifest = {"format": models.FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "scikit-learn": "1.9.1"}
+    path.with_suffix(".json").write_text(json.dumps(manifest))
+    return path
+
+
+class Payload:
+    ran = False
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, ("import tests.test_model as t; t.Payload.ran = True",))
+
+
+def test_a_pickle_is_never_run(tmp_path: Path) -> None:
+    """Not bare, not inside the archive."""
+    with pytest.raises(ModelError):
+        models.load(forged(tmp_path, pickle.dumps(Payload())))
+    hidden = tmp_path / "h.zip"
+    with zipfile.ZipFile(hidden, "w") as archive:
+        archive.writestr("payload.pkl", pickle.dumps(Payload()))
+        archive.writestr("schema.json", json.dumps({"__class__": "Payload", "__module__": "tests.test_model", "__loader__": "ObjectNode", "content": None, "__id__": 1, "protocol": 1}))
+    with pytest.raises(ModelError):
+        models.load(forged(tmp_path, hidden.read_bytes()))
+    assert not Payload.ran
+
+
+def test_other_types_are_refused(tmp_path: Path) -> None:
+    """Even a harmless estimator that no model of ours holds untrusted is not loaded."""
+    import skops.io
+
+    raw = skops.io.dumps({"format": 1, "x": Path("/")})
+    with pytest.raises(ModelError):
+        models.load(forged(tmp_path, raw))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "no manifest", "other format"])
+def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
+    """One sentence with the file's name."""
+    path, manifest = tmp_path / "m.skops", tmp_path / "m.json"
+    raw = SHIPPED.read_bytes()
+    manifest.write_text(SHIPPED.with_suffix(".json").read_text())
+    match damage:
+        case "truncated":
+            raw = raw[:-1000]
+        case "flipped":
+            raw = raw[:5000] + bytes([raw[5000] ^ 1]) + raw[5001:]
+        case "empty":
+            raw = b""
+        case "no manifest":
+            manifest.unlink()
+        case _:
+            manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 99}))
+    path.write_bytes(raw)
+    with pytest.raises(ModelError, match=r"m\.skops"):
+        models.load(path)
+
+
+def test_a_model_of_another_library_version_is_known_beforehand(tmp_path: Path) -> None:
+    """Told from the manifest, without loading scikit-learn."""
+    path = tmp_path / "m.skops"
+    path.with_suffix(".json").write_text(json.dumps({"scikit-learn": "0.99.1"}))
+    assert made_elsewhere(path) == "0.99.1"
+    assert made_elsewhere(SHIPPED) == ""
+
+
+SMALL = [r for r in load_corpus(corpus_path()) if r.author in ("a01", "a06", "a08")]
+
+
+def test_training_is_repeatable_and_learns() -> None:
+    """The same corpus gives the same model, and it knows its own mail."""
+    first, second = train.train(SMALL), train.train(SMALL)
+    np.testing.assert_array_equal(first.first.sentence.coef, second.first.sentence.coef)
+    judged = train.judge(SMALL, first)
+    assert sum(j.verdict.primary == j.record.primary for j in judged) > 0.9 * len(judged)
+
+
+def test_a_correction_weighs_more_than_a_mail() -> None:
+    """What the parent says of a kind of mail is learned."""
+    text = "Robotics kit return\nThe robotics kits go back to the maker space shelf, thank you."
+    message = parse_message(b"From: t@x.example\r\nSubject: Robotics kit return\r\n\r\nThe robotics kits go back to the shelf.")
+    facts = [find_facts(message, NOBODY)]
+    before = train.train(SMALL).score([message], facts)[0].labels["homework"]
+    after = train.train(SMALL, [(text, ("homework",))] * 3).score([message], facts)[0].labels["homework"]
+    assert after > before
+
+
+def test_too_little_is_told() -> None:
+    """One author is no corpus."""
+    with pytest.raises(ModelError, match="several authors"):
+        train.train([r for r in SMALL if r.author == "a01"])
+
+
+def test_the_model_card_holds_the_figures_of_the_shipped_model() -> None:
+    """`triage train --report` prints the table that stands in the card."""
+    held_out = [record for record in load_corpus(corpus_path()) if record.split == "heldout"]
+    table = train.figures_text(train.judge(held_out, MODEL))
+    card = (shipped("models") / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert table in card
+
+
+def test_intervals_are_wilsons() -> None:
+    """Against published values (Newcombe 1998, table I: 81/263, 15/148)."""
+    assert train.Figure("", 81, 263).interval == pytest.approx((0.2553, 0.3662), abs=5e-4)
+    assert train.Figure("", 15, 148).interval == pytest.approx((0.0624, 0.1605), abs=5e-4)

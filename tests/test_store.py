@@ -1,0 +1,180 @@
+"""The state: private, durable, upgradable, and one process's at a time."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from triage.errors import BusyError, StoreError
+from triage.lock import StateLock
+from triage.plan import Action, Correction, Place, Stored
+from triage.store import MAX_TRIES, SCHEMA_VERSION, Delivery, FolderState, Store
+
+NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
+PLACE = Place("INBOX", 1000, 7)
+
+
+def stored(key: str = "k", **changes: object) -> Stored:
+    values: dict[str, object] = {
+        "account": "home", "key": key, "message_id": f"<{key}@x>", "place": PLACE, "received": NOW, "day": NOW,
+        "status": "pending", "tries": 0, "error": "", "tags": frozenset({"triage-school"}),
+        "judgement": {"verdict": {"school": True, "primary": "homework", "labels": ["homework"]}, "card": None},
+    }  # fmt: skip
+    return Stored(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
+    """Messages, folders, deliveries, over a restart."""
+    folder = FolderState(1000, 8, 5, 77, NOW)
+    delivery = Delivery(date(2026, 1, 7), "home", "<d@x>", NOW, "sent", 5, 6)
+    with Store(tmp_path) as store:
+        store.save_message(stored())
+        store.save_folder("home", "INBOX", folder)
+        store.save_delivery(delivery)
+        own = store.own_message_id("note home k")
+    with Store(tmp_path) as store:
+        assert store.message("home", "k") == stored()
+        assert store.message("other", "k") is None
+        assert store.folder("home", "INBOX") == folder
+        assert store.delivery(date(2026, 1, 7)) == delivery
+        assert store.last_delivery() is None
+        assert store.own_message_id("note home k") == own != store.own_message_id("note home l")
+        assert [found.key for found in store.by_message_id("k@x")] == ["k"]
+
+
+def test_files_are_the_owners_alone(tmp_path: Path) -> None:
+    """0700 and 0600, the write-ahead log too."""
+    folder = tmp_path / "state"
+    with Store(folder) as store:
+        store.save_message(stored())
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert set(modes.values()) == {0o600}
+    assert "state.db-wal" in modes
+
+
+def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
+    """An exception inside leaves no trace."""
+    with Store(tmp_path) as store:
+        with pytest.raises(RuntimeError), store.transaction():
+            store.save_message(stored())
+            raise RuntimeError
+        assert store.message("home", "k") is None
+
+
+def test_the_journal_keeps_intentions_until_they_end(tmp_path: Path) -> None:
+    """Open actions survive a restart with their payload; finished ones lose it."""
+    actions = [
+        Action("tag", "k", PLACE, tags=("triage-school",)),
+        Action("move", "k", PLACE, "School/Homework"),
+        Action("note", "k", PLACE, "School/Homework", message_id="<n@x>", payload=b"breathe"),
+    ]
+    with Store(tmp_path) as store:
+        ops = store.journal("run", "home", actions)
+        store.mark(ops[0], "done", uid=7)
+        store.mark_sent(ops[1:2], 9, 3)
+    with Store(tmp_path) as store:
+        move, note = store.open_ops("home")
+        assert (move.state, move.arrival) == ("sent", Place("School/Homework", 9, 3))
+        assert (note.state, note.action) == ("planned", actions[2])
+        store.mark(move, "done", uid=4)
+        store.mark(note, "done", uid=5)
+        assert [entry.place.uid for entry in store.done_of("run", "home")] == [7, 4, 5]
+        assert all(entry.action.payload == b"" for entry in store.done_of("run", "home"))
+        assert store.is_arrival("home", Place("School/Homework", 9, 4))
+        assert not store.is_arrival("home", Place("School/Homework", 8, 4))
+
+
+def test_failures_are_counted_to_quarantine(tmp_path: Path) -> None:
+    """Three, and the message is left in peace."""
+    with Store(tmp_path) as store:
+        store.save_message(stored())
+        for _ in range(MAX_TRIES):
+            assert store.to_retry("home", "INBOX", 1000) == [7]
+            store.set_status("home", "k", "failed", "over quota")
+        assert store.to_retry("home", "INBOX", 1000) == []
+        assert [(found.status, found.error) for found in store.troubled()] == [("quarantined", "over quota")]
+        assert store.known("home", "k").hands_off
+
+
+def test_the_last_correction_of_a_message_counts(tmp_path: Path) -> None:
+    """And one that teaches no label teaches nothing."""
+    with Store(tmp_path) as store:
+        for labels in (("homework",), ("praise",)):
+            store.add_correction("home", Correction("k", PLACE, labels, "moved"), "subject\nwords", NOW, applied=True)
+        store.add_correction("home", Correction("l", PLACE, None, "moved"), "other\nwords", NOW, applied=True)
+        assert store.corrections() == [("subject\nwords", ("praise",))]
+
+
+def test_senders_are_learned_and_forgotten(tmp_path: Path) -> None:
+    """By address."""
+    with Store(tmp_path) as store:
+        store.learn_sender("t@x.example", "T", NOW)
+        store.learn_sender("t@x.example", "T", NOW)
+        assert store.learned_senders() == {"t@x.example"}
+        store.forget_sender("t@x.example")
+        assert store.learned_senders() == frozenset()
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to be looked at" * 40, b"\x00" * 4096])
+def test_a_damaged_file_is_told(tmp_path: Path, content: bytes) -> None:
+    """One sentence that says what to do."""
+    (tmp_path / "state.db").write_bytes(content)
+    with pytest.raises(StoreError, match="damaged"):
+        Store(tmp_path)
+
+
+def test_a_newer_state_is_not_touched(tmp_path: Path) -> None:
+    """An older program leaves it alone."""
+    with Store(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    db.close()
+    with pytest.raises(StoreError, match="newer triage"):
+        Store(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """Not a folder."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store(tmp_path / "file")
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    """The second is told who holds the state; the lock dies with its holder, however it dies."""
+    with StateLock(tmp_path).acquire("run"), pytest.raises(BusyError, match=r"`triage run` \(process \d+\)") as caught:
+        StateLock(tmp_path).acquire("once")
+    assert caught.value.exit_code == 5
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import pathlib, time; from triage.lock import StateLock; held = StateLock(pathlib.Path({str(tmp_path)!r}))"
+            ".acquire('run'); print('held', flush=True); time.sleep(60)",
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(BusyError):
+        StateLock(tmp_path).acquire("once")
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    with StateLock(tmp_path).acquire("once"):
+        pass
+
+
+def test_concurrent_readers_see_whole_states(tmp_path: Path) -> None:
+    """A digest can be read while the daemon writes."""
+    with Store(tmp_path) as writer, Store(tmp_path) as reader:
+        with writer.transaction():
+            writer.save_message(stored())
+            assert reader.message("home", "k") is None
+        assert reader.message("home", "k") is not None
