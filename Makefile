@@ -1,0 +1,58 @@
+# Everything that a fresh machine needs is set up by `make demo` or `make test`: Python 3.11 or later, make and git.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3.14 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+.PHONY: demo test lint format long-test bench model system-packages clean
+
+demo: $(VENV)/.demo
+	$(BIN)/triage demo
+
+test: $(VENV)/.dev system-packages
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_corpus.py
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# More examples for the properties, kills at random moments, the soak.
+long-test: $(VENV)/.dev system-packages
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m bench.crash
+
+bench: $(VENV)/.dev system-packages
+	$(BIN)/python -m bench.classify
+	$(BIN)/python -m bench.filing
+
+# Train the shipped model anew and put its figures into the model card.
+model: $(VENV)/.dev
+	$(BIN)/triage train --corpus models/corpus
+	$(BIN)/python -m bench.card
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; install it, or name it with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11; name another with PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+system-packages:
+	@./.ci/system-packages
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
