@@ -39,7 +39,17 @@ SIDEWAYS = {
 }
 # The rows that decide: no clock, no chance, no network, no process, no database.
 PURE = frozenset().union(*ROWS[10:])
-FORBIDDEN_IN_PURE = {"time", "random", "socket", "subprocess", "sqlite3", "imaplib", "threading", "requests", "urllib.request"}
+FORBIDDEN_IN_PURE = {
+    "time",
+    "random",
+    "socket",
+    "subprocess",
+    "sqlite3",
+    "imaplib",
+    "threading",
+    "requests",
+    "urllib.request",
+}
 FORBIDDEN_EVERYWHERE = {"smtplib", "pickle", "joblib", "requests", "urllib.request", "http.client", "marshal", "shelve"}
 
 
@@ -90,7 +100,9 @@ def test_nothing_can_send_mail_or_run_a_pickle(path: Path) -> None:
     assert not imports(path) & FORBIDDEN_EVERYWHERE
     text = path.read_text(encoding="utf-8")
     for port in ("smtp", "SMTP("):
-        assert port not in text.replace("email.policy import SMTP", "").replace("policy=SMTP", "").replace("SMTP.clone", "")
+        assert port not in text.replace("email.policy import SMTP", "").replace("policy=SMTP", "").replace(
+            "SMTP.clone", ""
+        )
 
 
 @pytest.mark.parametrize("name", sorted(PURE - {"sources", "resources"}))

@@ -95,7 +95,7 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, words: str) -> None:
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     """No corpus there."""
-    with pytest.raises(UsageError, match="no .jsonl files"):
+    with pytest.raises(UsageError, match=r"no \.jsonl files"):
         load_corpus(tmp_path)
 
 

@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import imapclient
 import pytest
 
 from tests.conftest import Household
@@ -23,7 +25,7 @@ FOLDER_OF = {
 
 
 def places(home: Household) -> dict[str, tuple[str, frozenset[str]]]:
-    """Message-ID to (folder, our tags and \\Seen) of every message, notes left out."""
+    r"""Message-ID to (folder, our tags and \\Seen) of every message, notes left out."""
     found: dict[str, tuple[str, frozenset[str]]] = {}
     with home.server.client(home.user) as client:
         for flags, _, name in client.list_folders():
@@ -42,10 +44,10 @@ def note_count(home: Household) -> int:
     return sum(home.contents().values()) - len(places(home))
 
 
-def once(home: Household, *arguments: str) -> dict[str, int]:
+def once(home: Household, *arguments: str) -> dict[str, Any]:
     done = home.run("once", "--json", *arguments)
     assert done.returncode == 0, done.stderr
-    report: dict[str, int] = json.loads(done.stdout)["accounts"][0]
+    report: dict[str, Any] = json.loads(done.stdout)["accounts"][0]
     return report
 
 
@@ -62,7 +64,8 @@ def test_every_mail_ends_in_its_folder_with_its_tags(household: Household) -> No
         "not_school": set(),
     }
     assert places(household) == {
-        f"<{kind}-{n}@test.example>": (FOLDER_OF[kind], frozenset(tags[kind])) for n, kind in enumerate(KINDS, start=100)
+        f"<{kind}-{n}@test.example>": (FOLDER_OF[kind], frozenset(tags[kind]))
+        for n, kind in enumerate(KINDS, start=100)
     }
     assert (report["seen"], report["school"], report["filed"], report["failed"]) == (6, 5, 5, 0)
     assert note_count(household) == 4
@@ -128,7 +131,9 @@ def test_undo_puts_a_pass_back(household: Household) -> None:
 
 def test_urgent_mail_stays_where_the_parent_looks(household: Household) -> None:
     """Tagged, with its note, but not moved."""
-    household.deliver(a_mail("behavior", number=300, extra="He bumped his head and is bleeding, please call me right away."))
+    household.deliver(
+        a_mail("behavior", number=300, extra="He bumped his head and is bleeding, please call me right away.")
+    )
     once(household)
     place, tags = places(household)["<behavior-300@test.example>"]
     assert place == "INBOX"
@@ -201,7 +206,7 @@ def test_the_parents_corrections_are_seen(household: Household) -> None:
     household.deliver(a_mail("not_school", number=703, sender="Kim <kim@club.example>"))
     once(household)
 
-    def uid_of(client, folder: str, message_id: str) -> int:  # noqa: ANN001
+    def uid_of(client: imapclient.IMAPClient, folder: str, message_id: str) -> int:
         client.select_folder(folder)
         for uid, data in client.fetch(client.search(), ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"]).items():
             if message_id.encode() in data[b"BODY[HEADER.FIELDS (MESSAGE-ID)]"]:
@@ -327,7 +332,7 @@ def test_a_full_mailbox_loses_nothing(tmp_path_factory: pytest.TempPathFactory, 
 
 
 def test_killed_at_random_moments_nothing_is_lost_or_doubled(household: Household) -> None:
-    """kill -9 during passes over 60 mails, then one that ends: each mail in one place, each note once."""
+    """Kill -9 during passes over 60 mails, then one that ends: each mail in one place, each note once."""
     import random
     import time
 

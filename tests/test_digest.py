@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,9 +13,9 @@ from pydantic import TypeAdapter
 
 from tests.support.cases import verdict
 from triage.classify import DueDate, Evidence, Verdict
-from triage.config import LANGUAGES, Config
+from triage.config import LANGUAGES, Config, Language
 from triage.delivery import day_window, due_date
-from triage.digest import Day, build_digest, digest_end, digest_start, to_html, to_mail, to_text
+from triage.digest import Day, Digest, build_digest, digest_end, digest_start, to_html, to_mail, to_text
 from triage.message import Person
 from triage.plan import Place, Stored
 from triage.prompts import Wording, make_card
@@ -53,8 +54,8 @@ def row(number: int, judged: Verdict | None, *, status: str = "done", language: 
 NOT_SCHOOL = verdict(school=False, labels=(), primary="not_school", child=None, teacher=None, evidence=())
 
 
-def digest(*rows: Stored, earlier: tuple[Stored, ...] = (), language: str = "en"):  # noqa: ANN201
-    return build_digest(Day(END - timedelta(days=1), END, rows, earlier), CONFIG, Wording(language))  # type: ignore[arg-type]
+def digest(*rows: Stored, earlier: tuple[Stored, ...] = (), language: Language = "en") -> Digest:
+    return build_digest(Day(END - timedelta(days=1), END, rows, earlier), CONFIG, Wording(language))
 
 
 def test_the_order_is_the_one_a_parent_needs() -> None:
@@ -125,14 +126,19 @@ def test_mail_that_could_not_be_handled_is_told() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_both_languages_render(language: str) -> None:
+def test_both_languages_render(language: Language) -> None:
     """Every word of every section is there."""
-    rows = [row(n, judged, language=language) for n, judged in enumerate((verdict(), verdict(flags=("safety",)), verdict(unsure=True), verdict(labels=("praise",), primary="praise")))]
+    rows = [
+        row(n, judged, language=language)
+        for n, judged in enumerate(
+            (verdict(), verdict(flags=("safety",)), verdict(unsure=True), verdict(labels=("praise",), primary="praise"))
+        )
+    ]
     found = digest(*rows, language=language)
-    for text in (to_text(found, Wording(language)), to_html(found, Wording(language))):  # type: ignore[arg-type]
+    for text in (to_text(found, Wording(language)), to_html(found, Wording(language))):
         assert "Undefined" not in text
         assert not re.search(r"\{\w*\}|\{\{|None", text)
-    assert ("Fechas" in to_text(found, Wording(language))) == (language == "es" and bool(found.dates))  # type: ignore[arg-type]
+    assert ("Fechas" in to_text(found, Wording(language))) == (language == "es" and bool(found.dates))
 
 
 class _Page(HTMLParser):
@@ -221,13 +227,16 @@ def test_an_hour_that_does_not_exist_is_the_next() -> None:
 def test_the_window_of_a_named_day(config: Config) -> None:
     """`--date D` is the day that ends at D's digest hour; without it, the one that ends now."""
     start, end = day_window(config, date(2026, 1, 8), END)
-    assert (start.astimezone(ZONE).isoformat(), end.isoformat()) == ("2026-01-07T06:30:00-05:00", "2026-01-08T06:30:00-05:00")
+    assert (start.astimezone(ZONE).isoformat(), end.isoformat()) == (
+        "2026-01-07T06:30:00-05:00",
+        "2026-01-08T06:30:00-05:00",
+    )
     now = END + timedelta(hours=3)
     assert day_window(config, None, now)[1] == now
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "UTC"])
-def test_one_digest_a_date_over_400_days(tmp_path, zone: str) -> None:  # noqa: ANN001
+def test_one_digest_a_date_over_400_days(tmp_path: Path, zone: str) -> None:
     """Restarts, sleeps of hours and days, clocks that jump back: never two of a date, never one missed while awake."""
     import random
 
@@ -251,7 +260,7 @@ def test_one_digest_a_date_over_400_days(tmp_path, zone: str) -> None:  # noqa: 
                     now += timedelta(hours=9)
                 case _:
                     now += timedelta(minutes=30)
-        awake_days = len({d for d in delivered})
+        awake_days = len(set(delivered))
     assert len(delivered) == awake_days
     assert delivered == sorted(delivered)
     # At least every day on which the machine was awake for the whole of it.

@@ -3,7 +3,7 @@
 import pytest
 
 from triage.config import Config
-from triage.facts import detect_language, find_facts
+from triage.facts import Facts, detect_language, find_facts
 from triage.message import parse_message
 
 NOBODY = Config(timezone="UTC")
@@ -11,9 +11,12 @@ NOBODY = Config(timezone="UTC")
 
 def facts(
     body: str, config: Config = NOBODY, sender: str = "Dana Alvarez <d@x.example>", subject: str = "Hello", **more: str
-):  # noqa: ANN201
+) -> Facts:
     fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items())
-    raw = f"From: {sender}\r\nTo: Jo Rivera <jo@r.example>\r\nSubject: {subject}\r\nDate: Wed, 07 Jan 2026 15:04:00 -0500\r\n{fields}\r\n{body}"
+    raw = (
+        f"From: {sender}\r\nTo: Jo Rivera <jo@r.example>\r\nSubject: {subject}\r\n"
+        f"Date: Wed, 07 Jan 2026 15:04:00 -0500\r\n{fields}\r\n{body}"
+    )
     return find_facts(parse_message(raw.encode()), config)
 
 
@@ -133,6 +136,9 @@ def test_languages(text: str, language: str) -> None:
 def test_hours_are_the_familys_where_a_relay_stamps_utc() -> None:
     """A platform's Date is in UTC; "3:15" in the text is not."""
     config = Config.model_validate({"timezone": "America/New_York"})
-    raw = b"From: x@classdojo.com\r\nSubject: x\r\nDate: Wed, 07 Jan 2026 20:04:00 +0000\r\n\r\nCan we meet Friday at 3:15?"
+    raw = (
+        b"From: x@classdojo.com\r\nSubject: x\r\nDate: Wed, 07 Jan 2026 20:04:00 +0000\r\n\r\n"
+        b"Can we meet Friday at 3:15?"
+    )
     (due,) = find_facts(parse_message(raw), config).due
     assert due.at.isoformat() == "2026-01-09T15:15:00-05:00"

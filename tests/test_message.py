@@ -1,5 +1,6 @@
 """Bytes to a message: damage is survived, and what is no mail is told as such."""
 
+import contextlib
 import random
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def test_encoded_headers_cannot_break_out() -> None:
 @pytest.mark.parametrize("raw", [b"", b"\x00" * 50, b"\xff\xd8\xff\xe0" * 99, b"just words, no fields\n", b"\n\nbody"])
 def test_what_is_no_mail_is_unreadable(raw: bytes) -> None:
     """One sentence, and none of the content in it."""
-    with pytest.raises(UnreadableError, match="no e-mail|damaged"):
+    with pytest.raises(UnreadableError, match=r"no e-mail|damaged"):
         parse_message(raw)
 
 
@@ -119,10 +120,8 @@ def test_depth_and_number_of_parts_are_survived() -> None:
 @given(st.binary(max_size=400))
 def test_any_bytes_give_a_message_or_a_sentence(raw: bytes) -> None:
     """Nothing else comes out."""
-    try:
+    with contextlib.suppress(UnreadableError):
         assert isinstance(parse_message(raw), Message)
-    except UnreadableError:
-        pass
 
 
 def test_mutated_mail_gives_a_message_or_a_sentence() -> None:

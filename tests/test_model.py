@@ -11,7 +11,7 @@ import pytest
 
 from triage import model as models
 from triage import train
-from triage.classify import ASKS, LABELS, PRIMARIES
+from triage.classify import ASKS, LABELS, PRIMARIES, Label, Scores
 from triage.config import Config
 from triage.corpus import load_corpus
 from triage.errors import ModelError
@@ -24,7 +24,7 @@ MODEL = models.load(SHIPPED)
 NOBODY = Config(timezone="UTC")
 
 
-def score(text: str, subject: str = "Maya"):  # noqa: ANN201
+def score(text: str, subject: str = "Maya") -> Scores:
     message = parse_message(f"From: t@x.example\r\nSubject: {subject}\r\n\r\n{text}".encode())
     return MODEL.score([message], [find_facts(message, NOBODY)])[0]
 
@@ -33,15 +33,18 @@ def score(text: str, subject: str = "Maya"):  # noqa: ANN201
     ("text", "label"),
     [
         ("Maya has not turned in her math homework. Two assignments are missing and due on Friday.", "homework"),
-        ("Maya hit another student at recess today and was disrespectful to the aide. This is the third time.", "behavior"),
+        (
+            "Maya hit another student at recess today and was disrespectful to the aide. This is the third time.",
+            "behavior",
+        ),
         ("Could we set up a meeting to talk about Maya? I am free Thursday at 3:15 or Friday at 8.", "meeting_request"),
         ("I wanted to share some good news: Maya was so kind to a new student today. I am proud of her!", "praise"),
     ],
 )
-def test_plain_mail_is_judged_plainly(text: str, label: str) -> None:
+def test_plain_mail_is_judged_plainly(text: str, label: Label) -> None:
     """The commonest mail of each label."""
     found = score(f"Hi Mr. Rivera,\r\n\r\n{text}\r\n\r\nThanks,\r\nMs. Alvarez")
-    assert found.labels[label] > 0.5  # type: ignore[index]
+    assert found.labels[label] > 0.5
     assert found.school > 0.5
     assert max(found.primary, key=lambda name: found.primary[name]) == label
 
@@ -54,7 +57,10 @@ def test_scores_are_probabilities() -> None:
     assert set(found.primary) == set(PRIMARIES)
     assert abs(sum(found.primary.values()) - 1) < 1e-6
     assert all(0 <= value <= 1 for value in [*found.labels.values(), *found.asks.values(), found.school])
-    assert {text for spans in found.evidence.values() for text, _ in spans} <= {"Please return the form.", "Maya was late."}
+    assert {text for spans in found.evidence.values() for text, _ in spans} <= {
+        "Please return the form.",
+        "Maya was late.",
+    }
 
 
 @pytest.mark.parametrize("text", ["", " ", "?!", "🙂🙂", "a" * 100_000, "word " * 20_000])
@@ -112,7 +118,19 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
     hidden = tmp_path / "h.zip"
     with zipfile.ZipFile(hidden, "w") as archive:
         archive.writestr("payload.pkl", pickle.dumps(Payload()))
-        archive.writestr("schema.json", json.dumps({"__class__": "Payload", "__module__": "tests.test_model", "__loader__": "ObjectNode", "content": None, "__id__": 1, "protocol": 1}))
+        archive.writestr(
+            "schema.json",
+            json.dumps(
+                {
+                    "__class__": "Payload",
+                    "__module__": "tests.test_model",
+                    "__loader__": "ObjectNode",
+                    "content": None,
+                    "__id__": 1,
+                    "protocol": 1,
+                }
+            ),
+        )
     with pytest.raises(ModelError):
         models.load(forged(tmp_path, hidden.read_bytes()))
     assert not Payload.ran
@@ -171,7 +189,9 @@ def test_training_is_repeatable_and_learns() -> None:
 def test_a_correction_weighs_more_than_a_mail() -> None:
     """What the parent says of a kind of mail is learned."""
     text = "Robotics kit return\nThe robotics kits go back to the maker space shelf, thank you."
-    message = parse_message(b"From: t@x.example\r\nSubject: Robotics kit return\r\n\r\nThe robotics kits go back to the shelf.")
+    message = parse_message(
+        b"From: t@x.example\r\nSubject: Robotics kit return\r\n\r\nThe robotics kits go back to the shelf."
+    )
     facts = [find_facts(message, NOBODY)]
     before = train.train(SMALL).score([message], facts)[0].labels["homework"]
     after = train.train(SMALL, [(text, ("homework",))] * 3).score([message], facts)[0].labels["homework"]

@@ -50,17 +50,21 @@ SITUATIONS: dict[str, Verdict] = {
 NAMELESS = {"child": None, "teacher": None}
 
 BANNED = {
-    "en": r"why did you|you always|you never|lazy|fault|blame|refus|ignor|singled out|diagnos|signs of|medicat|law\b|legal(?! or medical)|"
-    r"violat|lawyer|you should feel|must\b|demand|unacceptable|percent|%|studies|research|don't worry|calm down|failing|bad child|!",
-    "es": r"por qué hizo|por qué usted|siempre hace|nunca hace|culpa|perezos|diagn|señales de|medicament|\bley\b|abogad|violac|"
-    r"exig|inaceptable|por ciento|%|estudios|no se preocupe|cálmese|reprob|!",
+    "en": r"why did you|you always|you never|lazy|fault|blame|refus|ignor|singled out|diagnos|"
+    r"signs of|medicat|law\b|"
+    r"legal(?! or medical)|violat|lawyer|you should feel|must\b|demand|unacceptable|percent|%|studies|"
+    r"research|don't worry|calm down|failing|bad child|!",
+    "es": r"por qué hizo|por qué usted|siempre hace|nunca hace|culpa|perezos|diagn|señales de|medicament|\bley\b|"
+    r"abogad|violac|exig|inaceptable|por ciento|%|estudios|no se preocupe|cálmese|reprob|!",
 }
 
 
 def cards(language: str, situation: str, **changes: object) -> tuple[Card, Verdict]:
     from dataclasses import replace
 
-    config = Config.model_validate_json('{"timezone": "America/New_York", "children": [{"name": "Maya", "plan": "504"}]}')
+    config = Config.model_validate_json(
+        '{"timezone": "America/New_York", "children": [{"name": "Maya", "plan": "504"}]}'
+    )
     judged = replace(SITUATIONS[situation], **changes)  # type: ignore[arg-type]
     return make_card(judged, config, Wording(language), TODAY), judged  # type: ignore[arg-type]
 
@@ -98,7 +102,7 @@ def test_nothing_is_empty_and_nothing_is_left_open(language: str, situation: str
 def test_no_word_that_inflames_blames_or_judges(language: str, situation: str, changes: dict[str, object]) -> None:
     """No accusation, no diagnosis, no law, no statistics, no exclamation."""
     card, judged = cards(language, situation, **changes)
-    text = " ".join([card.headline, card.pause, card.reply, card.document, card.wait, card.next_step])
+    text = f"{card.headline} {card.pause} {card.reply} {card.document} {card.wait} {card.next_step}"
     text += " ".join([*card.ask_child, *card.ask_teacher])
     for quoted in judged.evidence:
         text = text.replace(quoted.text, "")
@@ -109,9 +113,13 @@ def test_no_word_that_inflames_blames_or_judges(language: str, situation: str, c
 def test_nothing_is_said_that_the_mail_does_not_say(language: str, situation: str, changes: dict[str, object]) -> None:
     """Every name and number comes from the verdict, the profile or the calendar around the mail's day."""
     card, judged = cards(language, situation, **changes)
-    allowed = "Maya Ms. Alvarez 504 triage 7 8 9 10 11 12 3:15 15:15 PM " + " ".join(item.text for item in judged.evidence)
+    allowed = "Maya Ms. Alvarez 504 triage 7 8 9 10 11 12 3:15 15:15 PM " + " ".join(
+        item.text for item in judged.evidence
+    )
     allowed += " ".join(judged.warnings) + " Monday Tuesday Wednesday Thursday Friday Saturday Sunday January "
-    shown = " ".join([card.headline, card.pause, card.reply, card.wait, card.document, *card.ask_child, *card.ask_teacher])
+    shown = " ".join(
+        [card.headline, card.pause, card.reply, card.wait, card.document, *card.ask_child, *card.ask_teacher]
+    )
     for number in re.findall(r"\d+", shown):
         assert number in allowed, number
     for name in re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", shown):
@@ -263,7 +271,9 @@ def test_a_draft_answers_the_teacher_and_nobody_who_cannot_be_answered() -> None
 
 def test_header_fields_of_notes_cannot_be_injected() -> None:
     """Names from a mail end up in a subject line as text."""
-    card, judged = cards("en", "behavior", teacher=Person("X\r\nBcc: a@b.example", "x@y.example"), child="M\nTo: q@r.example")
+    card, _judged = cards(
+        "en", "behavior", teacher=Person("X\r\nBcc: a@b.example", "x@y.example"), child="M\nTo: q@r.example"
+    )
     mail = note_mail("text", card, LETTER, "jo@rivera.example")
     head = mail.as_bytes().split(b"\r\n\r\n")[0]
     assert b"\nBcc:" not in head

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from triage.config import Config
 from triage.message import parse_message
-from triage.sender import PLATFORMS, sender_standing
+from triage.sender import PLATFORMS, Standing, sender_standing
 
 
-def standing(config: Config, sender: str, learned: tuple[str, ...] = (), **headers: str):  # noqa: ANN201
-    fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+def standing(
+    config: Config, sender: str, headers: dict[str, str] | None = None, learned: tuple[str, ...] = ()
+) -> Standing:
+    fields = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in (headers or {}).items())
     raw = f"From: {sender}\r\nSubject: x\r\n{fields}\r\nHello\r\n"
     return sender_standing(parse_message(raw.encode()), config, learned)
 
@@ -38,7 +40,7 @@ def test_the_kinds(config: Config, sender: str, kind: str) -> None:
 
 def test_a_learned_address_is_known(config: Config) -> None:
     """Filing a mail by hand makes its sender known."""
-    assert standing(config, "x@elsewhere.example", ("x@elsewhere.example",)).kind == "known"
+    assert standing(config, "x@elsewhere.example", learned=("x@elsewhere.example",)).kind == "known"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_domains_that_imitate(config: Config, domain: str) -> None:
 )
 def test_other_signs_of_forgery(config: Config, sender: str, headers: dict[str, str], words: str) -> None:
     """Each warning says in words what was seen."""
-    found = standing(config, sender, **headers)
+    found = standing(config, sender, headers)
     assert found.kind == "suspicious"
     assert any(words in warning for warning in found.warnings)
 
@@ -110,16 +112,16 @@ def test_other_signs_of_forgery(config: Config, sender: str, headers: dict[str, 
 )
 def test_honest_oddities_are_no_warning(config: Config, sender: str, headers: dict[str, str]) -> None:
     """Answers to the same school, relays, mailing lists and passing checks."""
-    assert standing(config, sender, **headers).warnings == ()
+    assert standing(config, sender, headers).warnings == ()
 
 
 def test_only_the_configured_server_is_believed(config: Config) -> None:
     """A field that somebody else's server added decides nothing."""
     trusting = config.model_copy(update={"school": config.school.model_copy(update={"authserv_id": "mx.mine.example"})})
     field = "mx.other.example; dmarc=fail header.from=maplewood.k12.example"
-    assert standing(trusting, "o@maplewood.k12.example", Authentication_Results=field).kind == "school"
+    assert standing(trusting, "o@maplewood.k12.example", {"Authentication_Results": field}).kind == "school"
     field = field.replace("mx.other", "mx.mine")
-    assert standing(trusting, "o@maplewood.k12.example", Authentication_Results=field).kind == "suspicious"
+    assert standing(trusting, "o@maplewood.k12.example", {"Authentication_Results": field}).kind == "suspicious"
 
 
 @given(st.sampled_from(sorted(PLATFORMS)), st.from_regex(r"[a-z]{1,8}", fullmatch=True))

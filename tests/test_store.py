@@ -60,9 +60,14 @@ def test_files_are_the_owners_alone(tmp_path: Path) -> None:
 def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
     """An exception inside leaves no trace."""
     with Store(tmp_path) as store:
-        with pytest.raises(RuntimeError), store.transaction():
-            store.save_message(stored())
-            raise RuntimeError
+
+        def interrupted() -> None:
+            with store.transaction():
+                store.save_message(stored())
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            interrupted()
         assert store.message("home", "k") is None
 
 
@@ -155,7 +160,8 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
         [
             sys.executable,
             "-c",
-            f"import pathlib, time; from triage.lock import StateLock; held = StateLock(pathlib.Path({str(tmp_path)!r}))"
+            "import pathlib, time; from triage.lock import StateLock; "
+            f"held = StateLock(pathlib.Path({str(tmp_path)!r}))"
             ".acquire('run'); print('held', flush=True); time.sleep(60)",
         ],
         stdout=subprocess.PIPE,

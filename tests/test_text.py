@@ -46,13 +46,14 @@ def test_answers_between_quoted_lines_are_own() -> None:
 
 def test_a_bare_forward_is_read_for_what_it_forwards() -> None:
     """With nothing but a word on top, the forwarded words are what there is."""
-    text = "FYI\n\n---------- Forwarded message ---------\nFrom: Nurse\nDate: Monday\nSubject: Maya\n\nMaya bumped her head."
+    head = "FYI\n\n---------- Forwarded message ---------\nFrom: Nurse\nDate: Monday\nSubject: Maya\n\n"
+    text = f"{head}Maya bumped her head."
     assert "Maya bumped her head." in split_parts(text).own
     assert "Subject" not in split_parts(text).own
 
 
 def test_a_short_answer_is_never_taken_for_a_forward() -> None:
-    """ "Sounds good!" above an angry mail stays "Sounds good!"; marked as forwarded, the mail beneath counts."""
+    """Two words above an angry mail stay two words; marked as forwarded, the mail beneath counts."""
     text = clean(f"Will do!\n\nFrom: Jo Rivera\nSent: Tuesday\nTo: Ms. Alvarez\nSubject: Leo\n\n{ANGRY}")
     assert split_parts(text).own == "Will do!"
     assert "humiliated" in split_parts(text, forward=True).own

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -65,7 +64,9 @@ def test_a_learned_sender_is_known() -> None:
     assert (stranger.verdict.sender, known.verdict.sender, known.verdict.school) == ("unknown", "known", True)
 
 
-def test_a_mail_that_kills_the_worker_is_named_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_mail_that_kills_the_worker_is_named_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A poisoned mail costs its own judgement and nobody else's."""
     # A sitecustomize in the worker's path dies on a mark, as a crash in a C library would.
     (tmp_path / "sitecustomize.py").write_text(
@@ -126,7 +127,7 @@ def test_it_ends_when_idle_and_when_its_parent_does() -> None:
 
 def test_no_model_is_a_sentence(tmp_path: Path) -> None:
     """Missing and damaged models are told, with the file."""
-    with worker(tmp_path / "none.skops") as judge, pytest.raises(ModelError, match="none.skops"):
+    with worker(tmp_path / "none.skops") as judge, pytest.raises(ModelError, match=r"none\.skops"):
         judge.judge([RawMail(a_mail())], [], TODAY)
 
 
@@ -139,7 +140,8 @@ def test_a_worker_that_cannot_start_is_a_sentence(monkeypatch: pytest.MonkeyPatc
 
 def test_the_daemon_does_not_pay_for_scikit_learn() -> None:
     """Nothing that the daemon imports loads it."""
-    code = "import sys, triage.daemon, triage.cli; print(sorted(m for m in sys.modules if m in ('sklearn', 'numpy', 'scipy', 'skops')))"
+    heavy = ("sklearn", "numpy", "scipy", "skops")
+    code = f"import sys, triage.daemon, triage.cli; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -152,5 +154,3 @@ def test_received_stands_in_for_a_missing_date() -> None:
     assert found.verdict is not None
     assert found.verdict.date == datetime(2026, 1, 7, 15, tzinfo=UTC)
     assert not found.verdict.school or [due.at for due in found.verdict.due] == ["2026-01-09"]
-
-

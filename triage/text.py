@@ -159,7 +159,8 @@ _SIGN_OFF = re.compile(
     r"(regards|best|wishes|sincerely|truly|faithfully|cordially|respectfully|thanks|thank you|thx|cheers|warmly|"
     r"gratitude|appreciation|take care|blessings|in partnership|saludos?( cordiales)?|atentamente|atte|cordialmente|"
     r"(muchas )?gracias|abrazos?|quedo atent[ao]|bendiciones)"
-    r"( (so|very) much| a lot| again| in advance| de antemano| (for|por) (your|all|everything|the|su|todo)\b[\w ,'’]{0,35})?)"
+    r"( (so|very) much| a lot| again| in advance| de antemano|"
+    r" (for|por) (your|all|everything|the|su|todo)\b[\w ,'’]{0,35})?)"
     r"([, ]+(and )?[A-Z][\w.'’-]*( [A-Z][\w.'’-]*){0,3})?[ ,.!\-–—]*$"
 )
 _MOBILE = re.compile(
