@@ -150,10 +150,12 @@ class Daemon:
                 return
             except TriageError as error:
                 self._failed(account, error)
-            except Exception:
-                # Nothing in a pass may take the daemon down; the next one starts afresh.
+            except Exception as error:
+                # Nothing in a pass may take the daemon down; the next one starts afresh. A traceback may quote mail.
                 if not self._ending.is_set():
-                    log.exception('account "%s": unexpected failure', account.name)
+                    kind = type(error).__name__
+                    log.error('account "%s": something unexpected happened (%s); please report it', account.name, kind)  # noqa: TRY400
+                    log.debug("the traceback", exc_info=True)
                     self._again_in(account, self._pauses[account.name].after(MailboxError("")))
         self._looked.add(account.name)
         self._digest()
@@ -290,7 +292,10 @@ class Watcher(threading.Thread):
             except SignInRefusedError:
                 return
             except TriageError as error:
-                self._ending.wait(pause.after(error))
+                seconds = pause.after(error)
+                if not self._ending.is_set():
+                    log.info("%s; waiting for mail again in %s", describe(error, self._account), _in_words(seconds))
+                self._ending.wait(seconds)
 
     def reconnect(self) -> None:
         """Cut the connection, so that a dead one is not waited on; from another thread."""

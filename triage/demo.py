@@ -32,7 +32,7 @@ from triage.prompts import Wording
 from triage.session import Session, system_clock
 
 _INBOX = Path(__file__).parent / "demo_inbox.jsonl"
-_USER = "jordan@rivera.example"
+USER = "jordan@rivera.example"
 _START_SECONDS = 15
 _WORK_SECONDS = 60
 
@@ -49,7 +49,9 @@ _CONFIG: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Server:
+class DemoServer:
+    """Where the server listens, and the password of its one user."""
+
     port: int
     password: str
 
@@ -61,7 +63,7 @@ def run_demo(*, keep: bool, serve: bool, write: Callable[[str], object]) -> None
     folder = Path(tempfile.mkdtemp(prefix="triage-demo-"))
     started = time.monotonic()
     try:
-        with _server() as server:
+        with demo_server() as server:
             config = _config(server)
             account = config.accounts[0]
             with Mailbox.connect(account, server.password) as box:
@@ -82,7 +84,7 @@ def run_demo(*, keep: bool, serve: bool, write: Callable[[str], object]) -> None
 def _work(
     session: Session,
     account: Account,
-    server: _Server,
+    server: DemoServer,
     folder: Path,
     started: float,
     *,
@@ -99,7 +101,7 @@ def _work(
         write(f"All of it took {time.monotonic() - started:.1f} seconds.")
         if serve:
             write(
-                f"\nThe server runs on: 127.0.0.1, port {server.port}, no encryption, user {_USER}, password "
+                f"\nThe server runs on: 127.0.0.1, port {server.port}, no encryption, user {USER}, password "
                 f"{server.password}\nLook at it with a mail client; move a mail, and triage learns. Ctrl-C ends it."
             )
             threading.Event().wait()
@@ -172,14 +174,14 @@ def _folder_table(box: Mailbox) -> str:
 
 
 @contextmanager
-def _server() -> Iterator[_Server]:
+def demo_server() -> Iterator[DemoServer]:
     """pymap, in memory, in a process of its own, on a free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     password = secrets.token_urlsafe(12)
     # Its password is for a server that lives as long as this demo and listens on loopback only.
-    arguments = ["--host", "127.0.0.1", "--port", str(port), "--no-tls", "dict", "--demo-user", _USER]
+    arguments = ["--host", "127.0.0.1", "--port", str(port), "--no-tls", "dict", "--demo-user", USER]
     process = subprocess.Popen(
         [sys.executable, "-c", "from pymap.main import main; main()", *arguments, "--demo-password", password],
         stdin=subprocess.DEVNULL,
@@ -188,7 +190,7 @@ def _server() -> Iterator[_Server]:
     )
     try:
         _wait_until_listening(process, port)
-        yield _Server(port, password)
+        yield DemoServer(port, password)
     finally:
         process.terminate()
         try:
@@ -210,13 +212,13 @@ def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int) -> None
     raise TriageError("the demo's IMAP server (pymap) did not start; is the extra `demo` installed whole?")
 
 
-def _config(server: _Server) -> Config:
+def _config(server: DemoServer) -> Config:
     account = {
         "name": "demo",
         "host": "127.0.0.1",
         "port": server.port,
         "security": "none",
-        "username": _USER,
+        "username": USER,
         "lookback_days": 40,
     }
     config = Config.from_json(json.dumps({**_CONFIG, "accounts": [account]}))

@@ -118,6 +118,13 @@ class Worker:
             return self._process
         self.close()
         self._model = model
+        settings = {
+            "config": self._household.config.to_json(),
+            "own_addresses": sorted(self._household.own_addresses),
+            "overrides": str(self._household.overrides) if self._household.overrides else None,
+            "every_mail": self._household.every_mail,
+            "model": str(model[0]),
+        }
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
             process = subprocess.Popen(
@@ -131,13 +138,6 @@ class Worker:
         self._process = process
         watchdog = threading.Timer(START_SECONDS, process.kill)
         watchdog.start()
-        settings = {
-            "config": self._household.config.to_json(),
-            "own_addresses": sorted(self._household.own_addresses),
-            "overrides": str(self._household.overrides) if self._household.overrides else None,
-            "every_mail": self._household.every_mail,
-            "model": str(model[0]),
-        }
         try:
             _send(process.stdin, json.dumps(settings).encode())
             (answer,) = _receive(process.stdout)
