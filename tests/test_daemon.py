@@ -121,7 +121,7 @@ def test_ended_in_the_middle_of_a_pass_nothing_is_lost(household: Household, tmp
     household.deliver(*(a_mail("homework") for _ in range(300)))
     for _ in range(3):
         with running(household, tmp_path / "log") as process:
-            until(lambda: (household.state / "state.db").exists())
+            until((household.state / "state.db").exists)
             time.sleep(1.2)
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=PATIENCE) == 0

@@ -308,6 +308,8 @@ class Applier:
         sent is looked for; a note whose message is filed is appended now, unless it already stands there.
         """
         open_ops = self._store.open_ops(self._account)
+        if any(op.state == "sent" for op in open_ops):
+            self._box.settle()
         self._failed, self._places = {}, {}
         unsettled: set[str] = set()
         for op in open_ops:
@@ -319,8 +321,9 @@ class Applier:
         for key, place in self._places.items():
             self._store.set_place(self._account, key, place)
         self._recover_notes([op for op in open_ops if op.action.kind in ("note", "draft")], unsettled)
-        for key in {op.action.key for op in open_ops} - unsettled:
-            self._settle(key)
+        with self._store.transaction():
+            for key in {*(op.action.key for op in open_ops), *self._store.pending(self._account)} - unsettled:
+                self._settle(key)
         return len(open_ops)
 
     def _recover_filing(self, op: Op) -> None:
@@ -378,11 +381,19 @@ class Applier:
             self._store.mark(op, "done", uid=uid)
 
     def _settle(self, key: str) -> None:
-        """Record how the recovery of a message ended; an interrupted one is left to be planned anew."""
-        stored, reason = self._store.message(self._account, key), self._failed.get(key)
-        if stored is None or stored.status not in ("pending", "failed") or reason == INTERRUPTED:
+        """Record how a message's actions ended, from the journal; an interrupted one is left to be planned anew."""
+        stored, ops = self._store.message(self._account, key), self._store.last_ops_of(self._account, key)
+        if stored is None or stored.status not in ("pending", "failed") or not ops:
+            return
+        reason = self._failed.get(key, _ending(ops))
+        if reason == INTERRUPTED:
             return
         if reason is None:
+            for op in ops:
+                if op.action.kind == "move" and op.state == "done":
+                    self._store.set_place(self._account, key, op.arrival)
+            tags = {tag for op in ops if op.action.kind == "tag" and op.state == "done" for tag in op.action.tags}
+            self._store.set_tags(self._account, key, stored.tags | tags)
             self._store.set_status(self._account, key, "done")
         elif reason == "":
             self._store.set_status(self._account, key, "released", "moved by somebody else")
@@ -390,6 +401,14 @@ class Applier:
             self._store.set_status(self._account, key, "failed", reason)
             if stored.tries + 1 >= MAX_TRIES:
                 self._store.give_up(self._account, key, reason)
+
+
+def _ending(ops: Sequence[Op]) -> str | None:
+    """Why a message's own actions did not all succeed: None where they did, "" where somebody else took it."""
+    own = [op for op in ops if op.action.kind not in ("note", "draft")]
+    if any(op.state == "vanished" for op in own):
+        return ""
+    return next((op.detail for op in own if op.state == "failed"), None)
 
 
 def _append_flags(action: Action) -> tuple[str, ...]:

@@ -99,8 +99,9 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
     worth = (verdict.school or verdict.unsure) and (household.every_mail or deserves_card(verdict))
     card = make_card(verdict, household.config, wording, today) if worth else None
     text = note_text(card, verdict, wording) if card else ""
-    note = note_mail(text, card, message, to) if card else None
-    draft = draft_mail(card, message, to) if card else None
+    wanted = household.config.prompts.deliver
+    note = note_mail(text, card, message, to) if card and "note" in wanted else None
+    draft = draft_mail(card, message, to) if card and "draft" in wanted else None
     return Judgement(
         message_id=message.message_id,
         ours=message.is_ours,

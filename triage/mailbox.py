@@ -26,6 +26,7 @@ from triage.plan import Selected
 
 COMMAND_SECONDS = 120
 FETCH_SECONDS = 300
+SETTLE_SECONDS, SETTLE_NOOPS = 2.0, 4
 
 # A mail up to this size is fetched whole; of a larger one only the header fields and the text parts.
 WHOLE_LIMIT = 256 * 1024
@@ -304,6 +305,16 @@ class Mailbox:
             with self._command(FETCH_SECONDS):
                 found = self._client.fetch(list(uids[start : start + BATCH_MESSAGES]), items)
             yield from found.items()
+
+    def settle(self) -> None:
+        """Give the server time to end what a connection that was cut had still under way.
+
+        A killed client's last command may be carried out after the next client has signed in.
+        """
+        for _ in range(SETTLE_NOOPS):
+            time.sleep(SETTLE_SECONDS / SETTLE_NOOPS)
+            with self._command():
+                self._client.noop()
 
     # --- Changing ---
 

@@ -255,7 +255,7 @@ def note_mail(text: str, card: Card, message: Message, to: str) -> EmailMessage:
     mail["To"] = to
     mail["Subject"] = one_line(card.headline)
     mail["X-Triage"] = "note"
-    mail.set_content(text)
+    _set_text(mail, text)
     return mail
 
 
@@ -269,7 +269,7 @@ def draft_mail(card: Card, message: Message, to: str) -> EmailMessage | None:
     mail["To"] = person.address
     mail["Subject"] = message.subject if message.subject.lower().startswith("re:") else f"Re: {message.subject}"
     mail["X-Triage"] = "draft"
-    mail.set_content(card.reply)
+    _set_text(mail, card.reply)
     return mail
 
 
@@ -279,3 +279,8 @@ def _answer(message: Message) -> EmailMessage:
         mail["In-Reply-To"] = message.message_id
         mail["References"] = " ".join([*message.references[-10:], message.message_id])
     return mail
+
+
+def _set_text(mail: EmailMessage, text: str) -> None:
+    # In ASCII, so that the mail passes as text through the worker's pipe and any server unchanged.
+    mail.set_content(text, cte="quoted-printable")

@@ -256,6 +256,13 @@ class Store:
         )  # fmt: skip
         return sorted(row["uid"] for row in rows)
 
+    def pending(self, account: str) -> list[str]:
+        """Keys of messages whose handling was begun, and whose end was not recorded."""
+        return [
+            row["key"]
+            for row in self._rows("SELECT key FROM message WHERE account = ? AND status = 'pending'", account)
+        ]
+
     def keys_in(self, account: str, folder: str, uidvalidity: int, *, newest: int) -> dict[int, str]:
         """UID to key of the newest known messages of a folder."""
         rows = self._rows(
@@ -330,12 +337,30 @@ class Store:
         )
         return [_op(row) for row in rows]
 
+    def last_ops_of(self, account: str, key: str) -> list[Op]:
+        """The actions of the last run that acted on a message."""
+        rows = self._rows(
+            "SELECT * FROM op WHERE account = ? AND key = ? AND run = "
+            "(SELECT run FROM op WHERE account = ? AND key = ? ORDER BY id DESC LIMIT 1) ORDER BY id",
+            account, key, account, key,
+        )  # fmt: skip
+        return [_op(row) for row in rows]
+
     def is_arrival(self, account: str, place: Place) -> bool:
         """Whether we ourselves put a message or note into this place."""
         rows = self._rows(
             "SELECT 1 FROM op WHERE account = ? AND state = 'done' AND target = ? AND dst_uidvalidity = ? "
             "AND dst_uid = ?",
             account, place.folder, place.uidvalidity, place.uid,
+        )  # fmt: skip
+        return bool(rows)
+
+    def appended_elsewhere(self, account: str, message_id: str, place: Place) -> bool:
+        """Whether the journal knows this note of ours at another place of the same folder."""
+        rows = self._rows(
+            "SELECT 1 FROM op WHERE account = ? AND message_id = ? AND state = 'done' AND target = ? "
+            "AND dst_uidvalidity = ? AND dst_uid != ?",
+            account, message_id, place.folder, place.uidvalidity, place.uid,
         )  # fmt: skip
         return bool(rows)
 

@@ -173,6 +173,9 @@ class MemoryMailbox:
         for uid, message in self._chosen(uids).items():
             yield Fetched(summaries[uid], message.key, message.raw)
 
+    def settle(self) -> None:
+        self._alive()
+
     def add_keywords(self, uids: Sequence[int], keywords: Collection[str]) -> None:
         self._store("STORE", uids, lambda message: message.flags.update(keywords) if self._server.keywords else None)
 
