@@ -393,7 +393,7 @@ class Household(RuleBasedStateMachine):
 
 
 TestHousehold = Household.TestCase
-TestHousehold.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestHousehold.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 
 
 def test_after_a_clean_pass_there_are_no_leftovers(tmp_path: Path) -> None:

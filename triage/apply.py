@@ -311,18 +311,16 @@ class Applier:
         if any(op.state == "sent" for op in open_ops):
             self._box.settle()
         self._failed, self._places = {}, {}
-        unsettled: set[str] = set()
         for op in open_ops:
             if op.action.kind in ("move", "copy") and op.state in ("sent", "copied"):
                 self._recover_filing(op)
             elif op.action.kind not in ("note", "draft"):
                 self._store.mark(op, "failed", detail=INTERRUPTED)
-                unsettled.add(op.action.key)
         for key, place in self._places.items():
             self._store.set_place(self._account, key, place)
-        self._recover_notes([op for op in open_ops if op.action.kind in ("note", "draft")], unsettled)
+        self._recover_notes([op for op in open_ops if op.action.kind in ("note", "draft")])
         with self._store.transaction():
-            for key in {*(op.action.key for op in open_ops), *self._store.pending(self._account)} - unsettled:
+            for key in {*(op.action.key for op in open_ops), *self._store.pending(self._account)}:
                 self._settle(key)
         return len(open_ops)
 
@@ -352,10 +350,10 @@ class Applier:
         else:
             self._filed(op, Place(target, status.uidvalidity, in_target))
 
-    def _recover_notes(self, ops: Sequence[Op], unsettled: set[str]) -> None:
-        due = []
+    def _recover_notes(self, ops: Sequence[Op]) -> None:
+        due: list[Op] = []
         for op in ops:
-            if op.action.key in unsettled or op.action.key in self._failed:
+            if self._reason(op.action.key) is not None:
                 # Its message will be judged again, and gets its note then.
                 self._store.mark(op, "failed", detail=INTERRUPTED)
             elif op.state == "planned":
@@ -367,6 +365,10 @@ class Applier:
             by_target[op.action.target].append(op)
         for members in by_target.values():
             self._append(members)
+
+    def _reason(self, key: str) -> str | None:
+        """Why a message is not where it should be, None if it is: seen just now, or recorded before."""
+        return self._failed.get(key, _ending(self._store.last_ops_of(self._account, key)))
 
     def _look_for_note(self, op: Op, missing: list[Op]) -> None:
         status = self._box.status(op.action.target)
@@ -385,7 +387,7 @@ class Applier:
         stored, ops = self._store.message(self._account, key), self._store.last_ops_of(self._account, key)
         if stored is None or stored.status not in ("pending", "failed") or not ops:
             return
-        reason = self._failed.get(key, _ending(ops))
+        reason = self._reason(key)
         if reason == INTERRUPTED:
             return
         if reason is None:

@@ -188,7 +188,7 @@ def _split_boilerplate(text: str) -> tuple[str, str]:
 
 def _is_chrome(line: str) -> bool:
     # Long lines carry the sender's own sentences even where they mention the app.
-    return bool(_BARE_LINK.match(line)) or (len(line) < 160 and bool(pattern("chrome").search(line)))
+    return bool(_BARE_LINK.match(line)) or (len(line) < 200 and bool(pattern("chrome").search(line)))
 
 
 def _split_signature(text: str) -> tuple[str, str]:
