@@ -22,9 +22,11 @@ from triage.text import sentences
 
 Floats = npt.NDArray[np.float32]
 
-_BITS = 16
-_CHAR_WEIGHT = 0.7
+_BITS = 20
+# How much words, characters and the envelope weigh beside each other.
+_SHARES = (1.0, 0.7, 0.3)
 _WORD = r"(?u)\b\w+\b|[?!]"
+_ANYTHING = r"\S+"
 SCHOOL_PRIMARIES: tuple[Primary, ...] = PRIMARIES[:5]
 # Targets of the sentence layer; the last, whether the sentence's mail is school mail, is learned from all mail.
 SENTENCE_TARGETS: tuple[str, ...] = (*LABELS, "plan", "safety", "school")
@@ -46,10 +48,14 @@ _MASKS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages cut into sentences (the subject is the first of each); `bounds[i]:bounds[i+1]` are message i's."""
+    """Messages cut into sentences (the subject is the first of each); `bounds[i]:bounds[i+1]` are message i's.
+
+    `envelopes` are words about the sender; `dense` (messages, features) the plain features.
+    """
 
     sentences: list[str]
     bounds: npt.NDArray[np.int64]
+    envelopes: list[str]
     dense: Floats
 
     def owner(self) -> npt.NDArray[np.int64]:
@@ -61,7 +67,16 @@ def make_batch(messages: Sequence[Message], facts: Sequence[Facts]) -> Batch:
     pieces = [[message.subject, *(sentences(message.parts.own) or [""])] for message in messages]
     bounds = np.cumsum([0, *(len(found) for found in pieces)])
     dense = np.array([_plain(m, f) for m, f in zip(messages, facts, strict=True)], dtype=np.float32)
-    return Batch([sentence for found in pieces for sentence in found], bounds, dense.reshape(len(messages), -1))
+    envelopes = [_envelope(m, f) for m, f in zip(messages, facts, strict=True)]
+    return Batch([s for found in pieces for s in found], bounds, envelopes, dense.reshape(len(messages), -1))
+
+
+def _envelope(message: Message, facts: Facts) -> str:
+    """Who writes, in words: parts of the domain and of the name shown, kind of sender, header fields that are there."""
+    domain = [f"domain:{part}" for part in re.split(r"[.\-_]", message.sender.domain) if part]
+    name = [f"name:{part}" for part in re.findall(r"\w+", message.sender.name.lower())]
+    fields = [f"field:{name}" for name in message.headers]
+    return " ".join([*domain, *name, *fields, f"kind:{facts.standing.kind}", f"via:{facts.standing.via}"])
 
 
 def _plain(message: Message, facts: Facts) -> list[float]:
@@ -96,42 +111,75 @@ def _masked(sentence: str) -> str:
     return sentence
 
 
-def make_vectorizers() -> tuple[HashingVectorizer, HashingVectorizer]:
-    """Hashed counts of words and word pairs, and of characters within words."""
+def make_vectorizers() -> tuple[HashingVectorizer, HashingVectorizer, HashingVectorizer]:
+    """Hashed counts of words and word pairs, of characters within words, and of the envelope's words."""
     common: dict[str, Any] = {"n_features": 2**_BITS, "alternate_sign": False, "norm": None, "strip_accents": "unicode"}
     words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORD, dtype=np.float32, **common)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 5), dtype=np.float32, **common)
-    return words, characters
+    return words, characters, HashingVectorizer(token_pattern=_ANYTHING, dtype=np.float32, **common)
 
 
-def idf_of(counts: sp.csr_matrix) -> Floats:
-    """Inverse document frequency; 0 for what stands in one document alone."""
-    frequency = np.bincount(counts.indices, minlength=counts.shape[1])
-    idf = np.log((1 + counts.shape[0]) / (1 + frequency)) + 1
-    return np.where(frequency >= 2, idf, 0).astype(np.float32)
+Matrices = Sequence[sp.csr_matrix]
 
 
-def tfidf(counts: Sequence[sp.csr_matrix], idf: Sequence[Floats]) -> sp.csr_matrix:
-    """Sublinear TF times IDF, words and characters each of unit length, side by side."""
-    halves = []
-    for matrix, weights, share in zip(counts, idf, (1.0, _CHAR_WEIGHT), strict=True):
-        scaled = matrix.copy()
-        scaled.data = (1 + np.log(scaled.data)) * weights[scaled.indices]
-        halves.append(normalize(scaled) * np.float32(share))
-    return sp.hstack(halves, format="csr")
+def frequent(counts: Matrices, least: int = 2) -> list[npt.NDArray[np.int32]]:
+    """The columns of each matrix that at least so many rows use; the rest says nothing of other mail."""
+    used = [np.bincount(matrix.indices, minlength=matrix.shape[1]) for matrix in counts]
+    return [np.flatnonzero(number >= least).astype(np.int32) for number in used]
+
+
+def idf_of(counts: Matrices, kept: Sequence[npt.NDArray[np.int32]]) -> list[Floats]:
+    """Inverse document frequency of the columns that are kept."""
+    found = []
+    for matrix, columns in zip(counts, kept, strict=False):
+        frequency = np.bincount(matrix.indices, minlength=matrix.shape[1])[columns]
+        found.append((np.log((1 + matrix.shape[0]) / (1 + frequency)) + 1).astype(np.float32))
+    return found
+
+
+def _narrowed(matrix: sp.csr_matrix, columns: npt.NDArray[np.int32]) -> sp.csr_matrix:
+    """The named columns alone."""
+    position = np.full(matrix.shape[1], -1, dtype=np.int32)
+    position[columns] = np.arange(len(columns), dtype=np.int32)
+    places = position[matrix.indices]
+    there = places >= 0
+    starts = np.concatenate([[0], np.cumsum(there)])[matrix.indptr]
+    return sp.csr_matrix((matrix.data[there], places[there], starts), shape=(matrix.shape[0], len(columns)))
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Linear models over the same hashed features: `coef` (targets, features), `intercept` (targets,)."""
+    """Linear models over the same hashed features: `coef` (targets, features), `intercept` (targets,).
 
-    idf: tuple[Floats, Floats]
+    `kept` and `idf` hold, for each matrix of counts, its columns that are features and their weights.
+    """
+
+    kept: Sequence[npt.NDArray[np.int32]]
+    idf: Sequence[Floats]
     coef: Floats
     intercept: Floats
 
-    def decide(self, counts: Sequence[sp.csr_matrix]) -> Floats:
+    def decide(self, counts: Matrices) -> Floats:
         """Logits, (rows, targets)."""
-        return cast("Floats", np.asarray(tfidf(counts, self.idf) @ self.coef.T) + self.intercept)
+        return cast("Floats", np.asarray(weighed(counts, self.kept, self.idf) @ self.coef.T) + self.intercept)
+
+
+def weighed(counts: Matrices, kept: Sequence[npt.NDArray[np.int32]], idf: Sequence[Floats]) -> sp.csr_matrix:
+    """Presence times IDF, each matrix with rows of unit length times its share, side by side."""
+    blocks = []
+    for matrix, columns, weights, share in zip(counts, kept, idf, _SHARES, strict=False):
+        block = _narrowed(matrix, columns)
+        block.data = weights[block.indices]
+        blocks.append(normalize(block) * np.float32(share))
+    return sp.hstack(blocks, format="csr")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Hashed counts: of each sentence (words, characters), of each message (words, characters, envelope)."""
+
+    sentence: Matrices
+    message: Matrices
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,24 +189,22 @@ class First:
     sentence: Linear
     message: Linear
 
-    def features(self, batch: Batch, counts: Sequence[sp.csr_matrix]) -> tuple[Floats, Floats]:
+    def features(self, batch: Batch, counts: Counts) -> tuple[Floats, Floats]:
         """(what the second layer sees, logits of the sentences)."""
-        by_sentence = self.sentence.decide(counts)
-        by_message = self.message.decide(summed(counts, batch))
+        by_sentence = self.sentence.decide(counts.sentence)
+        by_message = self.message.decide(counts.message)
         return np.hstack([_pooled(by_sentence, batch.bounds), by_message, batch.dense]), by_sentence
 
 
-def count(batch: Batch, vectorizers: Sequence[HashingVectorizer]) -> list[sp.csr_matrix]:
-    """Hashed counts of each sentence: (words, characters)."""
+def count(batch: Batch, vectorizers: Sequence[HashingVectorizer]) -> Counts:
+    """Count words and characters of each sentence; a message's are the sum of its sentences'."""
+    words, characters, envelope = vectorizers
     masked = [_masked(sentence) for sentence in batch.sentences]
-    return [sp.csr_matrix(vectorizer.transform(masked)) for vectorizer in vectorizers]
-
-
-def summed(counts: Sequence[sp.csr_matrix], batch: Batch) -> list[sp.csr_matrix]:
-    """The counts of each message: the sum of its sentences' counts."""
-    rows, count = len(batch.bounds) - 1, len(batch.sentences)
-    sums = sp.csr_matrix((np.ones(count, np.float32), (batch.owner(), np.arange(count))), shape=(rows, count))
-    return [sp.csr_matrix(sums @ matrix) for matrix in counts]
+    by_sentence = [sp.csr_matrix(vectorizer.transform(masked)) for vectorizer in (words, characters)]
+    rows, number = len(batch.bounds) - 1, len(batch.sentences)
+    sums = sp.csr_matrix((np.ones(number, np.float32), (batch.owner(), np.arange(number))), shape=(rows, number))
+    by_message = [sp.csr_matrix(sums @ matrix) for matrix in by_sentence]
+    return Counts(by_sentence, [*by_message, sp.csr_matrix(envelope.transform(batch.envelopes))])
 
 
 def _pooled(logits: Floats, bounds: npt.NDArray[np.int64]) -> Floats:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of the model
 from sklearn.model_selection import GroupKFold  # noqa: TID251 - part of the model
 from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
@@ -21,15 +20,17 @@ from triage.features import (
     SENTENCE_TARGETS,
     STACK_TARGETS,
     Batch,
+    Counts,
     First,
     Floats,
     Linear,
+    Matrices,
     count,
+    frequent,
     idf_of,
     make_batch,
     make_vectorizers,
-    summed,
-    tfidf,
+    weighed,
 )
 from triage.message import Message
 from triage.model import Model
@@ -128,7 +129,7 @@ def _overlap(sentence: str, span: str) -> bool:
     return bool(span) and (span in sentence or (len(sentence) > 8 and sentence in span))
 
 
-def _fit_first(batch: Batch, counts: list[sp.csr_matrix], targets: _Targets, learn: npt.NDArray[np.bool_]) -> First:
+def _fit_first(batch: Batch, counts: Counts, targets: _Targets, learn: npt.NDArray[np.bool_]) -> First:
     owner = batch.owner()
     rows = learn[owner]
     school = targets.school
@@ -137,20 +138,26 @@ def _fit_first(batch: Batch, counts: list[sp.csr_matrix], targets: _Targets, lea
         for column in range(targets.sentence.shape[1])
     ]
     sentence_sets.append((rows, school[owner]))
-    sentence = _fit_linear(counts, rows, sentence_sets, targets.weight[owner])
+    kept = frequent([matrix[learn] for matrix in counts.message])
+    sentence = _fit_linear(counts.sentence, rows, kept[:2], (sentence_sets, targets.weight[owner]))
     message_sets = [(learn & school, targets.message[:, column]) for column in range(len(MESSAGE_TARGETS) - 1)]
     message_sets.append((learn, school))
-    return First(sentence, _fit_linear(summed(counts, batch), learn, message_sets, targets.weight))
+    return First(sentence, _fit_linear(counts.message, learn, kept, (message_sets, targets.weight)))
+
+
+_Sets = Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
 
 
 def _fit_linear(
-    counts: Sequence[sp.csr_matrix],
+    counts: Matrices,
     rows: npt.NDArray[np.bool_],
-    sets: Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]],
-    weight: npt.NDArray[np.float64],
+    kept: Sequence[npt.NDArray[np.int32]],
+    task: tuple[_Sets, npt.NDArray[np.float64]],
 ) -> Linear:
-    idf = (idf_of(counts[0][rows]), idf_of(counts[1][rows]))
-    features = tfidf(counts, idf)
+    """One logistic regression for each (rows to learn from, truth) of a task, whose rows weigh as given."""
+    sets, weight = task
+    idf = idf_of([matrix[rows] for matrix in counts], kept)
+    features = weighed(counts, kept, idf)
     coef = np.zeros((len(sets), features.shape[1]), dtype=np.float32)
     intercept = np.full(len(sets), -5.0, dtype=np.float32)
 
@@ -161,10 +168,10 @@ def _fit_linear(
             model.fit(features[learn], truth[learn], weight[learn])
             coef[row], intercept[row] = model.coef_[0], model.intercept_[0]
     # Half precision halves the file and moves no probability by more than rounding shows.
-    return Linear(idf, coef.astype(np.float16).astype(np.float32), intercept)
+    return Linear(kept, idf, coef.astype(np.float16).astype(np.float32), intercept)
 
 
-def _out_of_fold(batch: Batch, counts: list[sp.csr_matrix], targets: _Targets) -> Floats:
+def _out_of_fold(batch: Batch, counts: Counts, targets: _Targets) -> Floats:
     """The first layer's view of each message, learned without the message's own author."""
     folds = min(_FOLDS, len(set(targets.group.tolist())))
     found: Floats | None = None

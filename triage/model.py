@@ -32,14 +32,14 @@ from triage.facts import Facts
 from triage.features import SCHOOL_PRIMARIES, STACK_TARGETS, First, Floats, Linear, count, expit, make_batch
 from triage.message import Message
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """Everything that scoring needs. `second` holds one logistic regression a target, "primary" a multinomial one."""
 
-    vectorizers: tuple[HashingVectorizer, HashingVectorizer]
+    vectorizers: tuple[HashingVectorizer, HashingVectorizer, HashingVectorizer]
     first: First
     scaler: StandardScaler
     second: Mapping[str, LogisticRegression]
@@ -120,6 +120,7 @@ def save(model: Model, path: Path) -> None:
 
 def _packed(linear: Linear) -> dict[str, Any]:
     return {
+        "kept": list(linear.kept),
         "idf": [weights.astype(np.float16) for weights in linear.idf],
         "coef": linear.coef.astype(np.float16),
         "intercept": linear.intercept,
@@ -154,12 +155,12 @@ def _manifest(path: Path) -> Path:
 
 def _unpacked(content: Mapping[str, Any]) -> Model:
     def linear(part: Mapping[str, Any]) -> Linear:
-        words, characters = (weights.astype(np.float32) for weights in part["idf"])
-        return Linear((words, characters), part["coef"].astype(np.float32), part["intercept"])
+        idf = [weights.astype(np.float32) for weights in part["idf"]]
+        return Linear(part["kept"], idf, part["coef"].astype(np.float32), part["intercept"])
 
-    words, characters = content["vectorizers"]
+    words, characters, envelope = content["vectorizers"]
     return Model(
-        vectorizers=(words, characters),
+        vectorizers=(words, characters, envelope),
         first=First(linear(content["first"]["sentence"]), linear(content["first"]["message"])),
         scaler=content["scaler"],
         second=content["second"],
