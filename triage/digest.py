@@ -68,13 +68,14 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class DateLine:
-    """A date to keep: `day` in ISO, `shown` in words."""
+    """A date to keep: `day` in ISO, `shown` in words, `text` who wrote of it, `about` the mail's subject."""
 
     day: str
     shown: str
     what: str
     child: str
     text: str
+    about: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +240,9 @@ def _dates(rows: Sequence[Stored], today: date, wording: Wording) -> tuple[DateL
             if today <= day <= today + DATES_AHEAD:
                 child = verdict.get("child") or ""
                 teacher = (verdict.get("teacher") or {}).get("name") or wording.words["the_teacher"]
-                line = DateLine(
-                    due["at"], wording.moment(due["at"]), wording.words["what"][due["what"]], child, teacher
-                )
+                about = one_line(verdict.get("subject") or "", 60)
+                what = wording.words["what"][due["what"]]
+                line = DateLine(due["at"], wording.moment(due["at"]), what, child, teacher, about)
                 found.setdefault((due["at"], child + due["what"]), line)
     return tuple(sorted(found.values(), key=lambda line: line.day))
 

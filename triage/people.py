@@ -14,7 +14,7 @@ from triage.sender import Standing, answer_address
 
 TITLE = (
     r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Coach|Principal|Nurse|Sr|Sra|Srta|Profe|Profesora?|Maestr[oa]|Miss|Teacher|Sir|Madam|"
-    r"Señor(?:a|ita)?|Sister|Father|Fr|Rev|Dean|Officer|Deputy|Assistant Principal)\.?"
+    r"Señor(?:a|ita)?|Sister|Father|Fr|Rev|Dean|Officer|Deputy|Assistant Principal)\b\.?"
 )
 NAME = r"[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+(?:[-'’][A-ZÀ-ÖØ-Þ]?[a-zß-öø-ÿ]{2,})?|[A-Z]{2}(?=\b)"
 _WORD = re.compile(r"[A-ZÀ-ÖØ-Þ][\w]*(?:[-'’][A-ZÀ-ÖØ-Þ]?\w+)*")
