@@ -5,10 +5,11 @@ A label is what a mail is about (several at once are normal), its primary the on
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from triage.dates import What, chosen
 from triage.facts import FLAGS, Facts, Flag
 from triage.message import Message, Person
 from triage.sender import SenderKind
@@ -26,11 +27,19 @@ KNOWN_LANGUAGES = frozenset({"en", "es"})
 
 
 @dataclass(frozen=True, slots=True)
+class DateScore:
+    """How probable it is that a date of the mail is one to keep, and what it is for."""
+
+    keep: float
+    what: What
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """What the model makes of one message; all values are probabilities in [0, 1].
 
     `primary` sums to 1 over the six primaries. `evidence` holds, for each label, the sentences
-    that speak for it most, best first, each with its own probability.
+    that speak for it most, best first, each with its own probability. `dates` stands beside `Facts.due`.
     """
 
     labels: Mapping[Label, float]
@@ -38,6 +47,7 @@ class Scores:
     primary: Mapping[Primary, float]
     asks: Mapping[Ask, float]
     evidence: Mapping[Label, tuple[tuple[str, float], ...]]
+    dates: tuple[DateScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class Thresholds:
     labels: Mapping[Label, float] | None = None
     sure: float = 0.5
     asks: Mapping[Ask, float] | None = None
+    dates: float = 0.5
 
     def label(self, label: Label) -> float:
         """Probability from which `label` holds."""
@@ -164,7 +175,7 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         urgent=school
         and not bulk
         and ((safety and scores.asks["urgent"] > 0.2) or _holds("urgent", facts.today, scores, thresholds)),
-        due=tuple(DueDate(due.at.isoformat(), due.what, due.text) for due in facts.due) if school else (),
+        due=_due(facts, scores, thresholds) if school else (),
         child=facts.child if school else None,
         teacher=facts.teacher if school else None,
         sender=standing.kind,
@@ -173,6 +184,17 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         flags=flags,
         evidence=_evidence(labels, flags, scores, facts),
     )
+
+
+def _due(facts: Facts, scores: Scores, thresholds: Thresholds) -> tuple[DueDate, ...]:
+    """The dates to keep, in the order of the mail; of two readings of one day the likelier."""
+    judged = [
+        (score.keep, replace(due, what=score.what))
+        for due, score in zip(facts.due, scores.dates, strict=True)
+        if score.keep >= thresholds.dates
+    ]
+    best = chosen([due for _, due in sorted(judged, key=lambda pair: -pair[0])])
+    return tuple(DueDate(due.at.isoformat(), due.what, due.text) for _, due in judged if due in best)
 
 
 def _named_scores(scores: Scores) -> Iterator[tuple[str, float]]:

@@ -1,14 +1,14 @@
 """Pure: dates that a mail states, resolved against the day it was written.
 
-Only dates that ask for something count: work that is due, a test, a form, a talk, an event to attend.
-What happened ("on Monday he pushed ...") is no date to keep.
+Which of them ask for something (work that is due, a test, a form, a talk, an event to attend) and which only tell
+("on Monday he will have music") the model judges; what it learns from stands in `Due.clues`.
 
 A date is read from small tokens (a weekday, "January 9", "9/12", "tomorrow", "the 9th", "3:15 pm") that stand
 next to each other; where they disagree the more exact one wins.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Literal
@@ -23,11 +23,16 @@ _HORIZON = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A date to keep: `at` is a date, or an aware date-time where the mail gives an hour."""
+    """A date in a mail: `at` is a date, or an aware date-time where the mail gives an hour.
+
+    `what` is a first guess by the words of its sentence; `clues` are what the model learns from (words before and
+    after it, its form, how far ahead it lies).
+    """
 
     at: date | datetime
     what: What
     text: str
+    clues: tuple[str, ...] = ()
 
     @property
     def day(self) -> date:
@@ -36,19 +41,59 @@ class Due:
 
 
 def find_dates(text: str, written: datetime, *, day_first: bool) -> tuple[Due, ...]:
-    """Dates to keep in `text`, in order, each day and hour once.
+    """Dates in `text` that lie ahead of the day it was written, in order; whether each is one to keep is judged later.
 
     `written` (aware) is the mail's own Date; `day_first` reads 9/12 as the 9th of December.
     """
-    found: dict[date | datetime, Due] = {}
+    found: list[Due] = []
     all_sentences = sentences(text)
     for index, sentence in enumerate(all_sentences):
         before = all_sentences[index - 1] if index else ""
         for group in _groups(sentence):
             at = _resolve(group, sentence, written, day_first=day_first)
-            if at is not None and not _is_past(sentence, group):
-                found.setdefault(at, Due(at=at, what=_what(sentence, before), text=_words(sentence, group)))
-    return _without_coarser(list(found.values()))
+            if at is not None:
+                what, spoken = _what(sentence, before), _words(sentence, group)
+                clues = (*_form(group, at, written), f"guess:{what}", *_context(sentence, before, group))
+                found.append(Due(at, what, spoken, clues))
+    return tuple(found)
+
+
+def _form(group: Sequence["_Token"], at: date | datetime, written: datetime) -> Iterator[str]:
+    day = at.date() if isinstance(at, datetime) else at
+    ahead = (day - written.date()).days
+    yield "form:" + "+".join(sorted({token.kind for token in group}))
+    yield f"ahead:{ahead if ahead <= 7 else 14 if ahead <= 14 else 99}"
+    for token in group:
+        if token.kind in ("relative", "weekday"):
+            yield f"token:{token.text}"
+
+
+def _context(sentence: str, before: str, group: Sequence["_Token"]) -> Iterator[str]:
+    if _is_past(sentence, group):
+        yield "looks back"
+    start, end = min(token.start for token in group), max(token.end for token in group)
+    left = re.findall(r"\w+|[?!:]", sentence[:start].lower())
+    right = re.findall(r"\w+|[?!:]", sentence[end:].lower())
+    for place, word in enumerate(reversed(left[-3:])):
+        yield f"left {place}:{word}"
+    for place, word in enumerate(right[:3]):
+        yield f"right {place}:{word}"
+    for word in {*left[-8:], *right[:8]}:
+        yield f"near:{word}"
+    for word in {*left, *right}:
+        yield f"in:{word}"
+    for word in set(re.findall(r"\w+", before.lower())):
+        yield f"before:{word}"
+    if "?" in right:
+        yield "asked"
+
+
+def chosen(kept: Sequence[Due]) -> tuple[Due, ...]:
+    """Each day and hour once, in order; a day that another of these gives with its hour is left out."""
+    first: dict[date | datetime, Due] = {}
+    for due in kept:
+        first.setdefault(due.at, due)
+    return _without_coarser(list(first.values()))
 
 
 def _without_coarser(dues: list[Due]) -> tuple[Due, ...]:
@@ -102,6 +147,10 @@ _MONTH = rf"(?:{_alternatives(_MONTHS)})\b\.?"
 _TOKENS = re.compile(
     "|".join(
         (
+            # "viernes 5", "Thursday 24th": the number belongs to the day, unless a month, an hour or a count follows.
+            rf"(?P<weekday_day>\b(?:{_alternatives(_WEEKDAYS)})\b\.?,?\s+(?:the\s+|el\s+)?{_NUMBER}(?:st|nd|rd|th|º)?\b"
+            rf"(?!\s*(?:of\s+|de\s+)?{_MONTH})"
+            r"(?!\s*(?:[:.h/%-]\s?\d|[ap]\.?m\b|de la (?:tarde|mañana|noche)|a\.m|p\.m)))",
             rf"(?P<weekday>\b(?:{_alternatives(_WEEKDAYS)})\b\.?)",
             rf"(?P<month_day>\b{_MONTH}\s+{_NUMBER}(?:st|nd|rd|th)?\b(?!:)(?:,?\s+(?:del?\s+)?20\d\d\b)?"
             rf"|\b{_NUMBER}(?:st|nd|rd|th|º|ro)?\s+(?:of\s+|de\s+)?{_MONTH}(?:,?\s+(?:del?\s+)?20\d\d\b)?)",
@@ -162,7 +211,12 @@ def _groups(sentence: str) -> list[list[_Token]]:
             previous.append(token)
         else:
             groups.append([token])
-    return [group for group in groups if any(token.kind != "clock" for token in group)]
+    dated = [group for group in groups if any(token.kind != "clock" for token in group)]
+    hours = [group for group in groups if all(token.kind == "clock" for token in group)]
+    if len(dated) == len(hours) == 1 and all(token.kind != "clock" for token in dated[0]):
+        # One day and one hour in a sentence belong together, whatever stands between them.
+        return [[*dated[0], *hours[0]]]
+    return dated
 
 
 def _adds(group: Sequence[_Token], token: _Token, gap: str) -> bool:
@@ -172,7 +226,7 @@ def _adds(group: Sequence[_Token], token: _Token, gap: str) -> bool:
         return token.kind == "clock"
     if token.kind == "clock" or kinds == {"clock"}:
         return True
-    exact = {"month_day", "iso", "numeric", "ordinal"}
+    exact = {"month_day", "iso", "numeric", "ordinal", "weekday_day"}
     alternatives = re.search(r"\b(and|to|until)\b", gap) is not None
     return ("weekday" in kinds or "relative" in kinds or token.kind == "weekday") and not (
         alternatives or (token.kind in exact and kinds & exact)
@@ -181,7 +235,11 @@ def _adds(group: Sequence[_Token], token: _Token, gap: str) -> bool:
 
 def _words(sentence: str, group: Sequence[_Token]) -> str:
     lead = re.search(r"\b(this coming|this|next|coming|este|esta|próximo|próxima)\s+$", group[0].lead)
-    words = sentence[group[0].start - (len(lead.group()) if lead else 0) : group[-1].end]
+    start, end = min(token.start for token in group), max(token.end for token in group)
+    if end - start > 60:
+        # Day and hour stand far apart: the day's own words are enough.
+        start, end = group[0].start, group[0].end
+    words = sentence[start - (len(lead.group()) if lead and start == group[0].start else 0) : end]
     # The stop that ends the sentence is none of an abbreviation's.
     return words if words.lower().endswith("m.") else words.rstrip(".")
 
@@ -207,19 +265,20 @@ def _resolve(group: Sequence[_Token], sentence: str, written: datetime, *, day_f
 
 
 def _day(token: _Token, today: date, weekday: int | None, *, day_first: bool) -> date | None:
-    match token.kind:
-        case "weekday":
-            return _next_weekday(token, today)
-        case "relative":
-            return today + timedelta(days=0 if token.text in _TODAY else 1 if token.text in _TOMORROW else 2)
-        case "iso":
-            return _date(*map(int, token.text.split("-")))
-        case "month_day":
-            return _month_day(token.text, today)
-        case "numeric":
-            return _numeric(token, today, weekday, day_first=day_first)
-        case _:
-            return _ordinal(int(re.findall(r"\d+", token.text)[0]), today)
+    read: dict[str, Callable[[], date | None]] = {
+        "weekday": lambda: _next_weekday(token, today),
+        "weekday_day": lambda: _weekday_day(token.text, today),
+        "relative": lambda: _relative(token.text, today),
+        "iso": lambda: _date(*map(int, token.text.split("-"))),
+        "month_day": lambda: _month_day(token.text, today),
+        "numeric": lambda: _numeric(token, today, weekday, day_first=day_first),
+        "ordinal": lambda: _ordinal(int(re.findall(r"\d+", token.text)[0]), today),
+    }
+    return read[token.kind]()
+
+
+def _relative(text: str, today: date) -> date:
+    return today + timedelta(days=0 if text in _TODAY else 1 if text in _TOMORROW else 2)
 
 
 def _date(year: int, month: int, day: int) -> date | None:
@@ -280,6 +339,15 @@ def _numeric(token: _Token, today: date, weekday: int | None, *, day_first: bool
     return next(iter(matching), None) or next((day for day in readings if day), None)
 
 
+def _weekday_day(text: str, today: date) -> date | None:
+    """The next such day of a month if it falls on the weekday before it, else the weekday alone."""
+    weekday = next(_WEEKDAYS[word] for word in re.findall(r"[^\W\d_]+", text) if word in _WEEKDAYS)
+    found = _ordinal(int(re.findall(r"\d+", text)[0]), today)
+    if found is not None and found.weekday() == weekday:
+        return found
+    return today + timedelta(days=(weekday - today.weekday()) % 7 or 7)
+
+
 def _ordinal(day: int, today: date) -> date | None:
     for months in range(3):
         month = today.month + months
@@ -329,7 +397,7 @@ def _what(sentence: str, before: str) -> What:
 
 
 def _is_past(sentence: str, group: Sequence[_Token]) -> bool:
-    if any(token.kind in ("iso", "numeric", "month_day") for token in group):
+    if any(token.kind in ("iso", "numeric", "month_day", "weekday_day") for token in group):
         # A full date was compared with the mail's own day already.
         return False
     if group[0].text in _TODAY and not any(token.kind == "clock" for token in group):

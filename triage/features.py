@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - 
 from sklearn.preprocessing import normalize  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, PRIMARIES, Primary
+from triage.dates import What
 from triage.facts import Facts
 from triage.message import Message
 from triage.text import sentences
@@ -32,6 +33,8 @@ SCHOOL_PRIMARIES: tuple[Primary, ...] = PRIMARIES[:5]
 SENTENCE_TARGETS: tuple[str, ...] = (*LABELS, "plan", "safety", "school")
 # Targets of the message layer: labels, then primaries ("is it mostly this?"), then asks, then school.
 MESSAGE_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), *ASKS, "school")
+# Targets of the model of dates: whether it is one to keep, then what for.
+DATE_TARGETS: tuple[str, ...] = ("keep", *get_args(What))
 STACK_TARGETS: tuple[str, ...] = (*LABELS, *ASKS, "school")
 
 _MASKS = tuple(
@@ -117,6 +120,15 @@ def make_vectorizers() -> tuple[HashingVectorizer, HashingVectorizer, HashingVec
     words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORD, dtype=np.float32, **common)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 5), dtype=np.float32, **common)
     return words, characters, HashingVectorizer(token_pattern=_ANYTHING, dtype=np.float32, **common)
+
+
+def date_clues(facts: Sequence[Facts], primaries: Sequence[Primary]) -> list[str]:
+    """Every date of every message, in order, as the words that the model of dates reads."""
+    return [
+        " ".join(clue.replace(" ", "_") for clue in (*due.clues, f"primary:{primary}", f"of:{min(len(found.due), 5)}"))
+        for found, primary in zip(facts, primaries, strict=True)
+        for due in found.due
+    ]
 
 
 Matrices = Sequence[sp.csr_matrix]

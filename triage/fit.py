@@ -1,20 +1,25 @@
 """Learning: from labelled messages to a model. Used by `train` alone; scoring does not need it."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
 from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of the model
 from sklearn.model_selection import GroupKFold  # noqa: TID251 - part of the model
 from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, PRIMARIES, Ask, Label, Primary, Thresholds
+from triage.dates import What
 from triage.errors import ModelError
 from triage.facts import Facts, Flag
 from triage.features import (
+    DATE_TARGETS,
     MESSAGE_TARGETS,
     SCHOOL_PRIMARIES,
     SENTENCE_TARGETS,
@@ -26,6 +31,8 @@ from triage.features import (
     Linear,
     Matrices,
     count,
+    date_clues,
+    expit,
     frequent,
     idf_of,
     make_batch,
@@ -41,7 +48,8 @@ _FIRST_C, _SECOND_C = 10.0, 0.05
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled message to learn from. `evidence` are (label or flag, words of the message) pairs.
+    """One labelled message to learn from. `evidence` are (label or flag, words of the message) pairs,
+    `due` its dates to keep (ISO, local) and what they are for, None where that is not known.
 
     `group` keeps an author's mails together when folds are made; `weight` counts the example so many times.
     """
@@ -52,6 +60,7 @@ class Example:
     primary: Primary
     asks: frozenset[Ask]
     evidence: tuple[tuple[Label | Flag, str], ...]
+    due: Mapping[str, What] | None
     group: str
     weight: float = 1.0
 
@@ -89,7 +98,8 @@ def fit(examples: Sequence[Example]) -> Model:
     unseen = _out_of_fold(batch, counts, targets)
     scaler = StandardScaler().fit(unseen)
     second, thresholds = _fit_second(scaler.transform(unseen), targets)
-    return Model(vectorizers, first, scaler, second, thresholds)
+    dates, keep = _fit_dates(examples, vectorizers[2])
+    return Model(vectorizers, first, scaler, second, dates, replace(thresholds, dates=keep))
 
 
 def _targets(examples: Sequence[Example], batch: Batch) -> _Targets:
@@ -229,3 +239,41 @@ def _best_threshold(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.
     # The middle of the plateau around the best value moves least from corpus to corpus.
     good = grid[np.array(scores) >= max(scores) - 0.003]
     return round(float(np.median(good)), 2)
+
+
+# --- Dates -----------------------------------------------------------------------------------------------
+
+
+def _fit_dates(examples: Sequence[Example], vectorizer: HashingVectorizer) -> tuple[Linear, float]:
+    """Which dates of school mail are to be kept, and what for; and the probability from which one is kept."""
+    told = [example for example in examples if example.school and example.due is not None]
+    clues = date_clues([e.facts for e in told], [e.primary for e in told])
+    counts = [sp.csr_matrix(vectorizer.transform(clues))]
+    truth = np.array([what for example in told for what in _date_truth(example)])
+    group = np.array([example.group for example in told for _ in example.facts.due])
+    weight = np.ones(len(truth))
+    everything = np.ones(len(truth), dtype=bool)
+
+    def learned(rows: npt.NDArray[np.bool_]) -> Linear:
+        sets = [(rows, truth != ""), *((rows & (truth != ""), truth == what) for what in DATE_TARGETS[1:])]
+        return _fit_linear(counts, rows, frequent([counts[0][rows]]), (sets, weight))
+
+    unseen = np.zeros(len(truth))
+    for learn, held in GroupKFold(min(_FOLDS, len(set(group.tolist())))).split(truth, groups=group):
+        rows = np.zeros(len(truth), dtype=bool)
+        rows[learn] = True
+        unseen[held] = expit(learned(rows).decide([counts[0][held]]))[:, 0]
+    return learned(everything), _best_threshold(unseen, truth != "", recall_first=False)
+
+
+def _date_truth(example: Example) -> list[str]:
+    """For each date of a message what it is to be kept for, "" where it is not; a coarser reading counts if alone."""
+    due = example.due or {}
+    found = [_moment(date.at) for date in example.facts.due]
+    exact = {at[:10] for at in found if at in due}
+    by_day = {at[:10]: what for at, what in due.items() if at[:10] not in exact}
+    return [due.get(at) or by_day.get(at[:10]) or "" for at in found]
+
+
+def _moment(at: date | datetime) -> str:
+    return at.isoformat()[:16]

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,10 +26,11 @@ from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - 
 from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of the model
 from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
 
-from triage.classify import ASKS, LABELS, Label, Primary, Scores, Thresholds
+from triage.classify import ASKS, LABELS, DateScore, Label, Primary, Scores, Thresholds
+from triage.dates import What
 from triage.errors import ModelError
 from triage.facts import Facts
-from triage.features import SCHOOL_PRIMARIES, STACK_TARGETS, First, Floats, Linear, count, expit, make_batch
+from triage.features import SCHOOL_PRIMARIES, STACK_TARGETS, First, Floats, Linear, count, date_clues, expit, make_batch
 from triage.message import Message
 
 FORMAT = 2
@@ -43,6 +44,7 @@ class Model:
     first: First
     scaler: StandardScaler
     second: Mapping[str, LogisticRegression]
+    dates: Linear
     thresholds: Thresholds
 
     def score(self, messages: Sequence[Message], facts: Sequence[Facts]) -> list[Scores]:
@@ -55,6 +57,8 @@ class Model:
         single = {name: self.second[name].predict_proba(scaled)[:, 1] for name in STACK_TARGETS}
         primary = self.second["primary"].predict_proba(scaled)
         likely = expit(by_sentence)
+        best: list[Primary] = [SCHOOL_PRIMARIES[int(row.argmax())] for row in primary]
+        dates = self._score_dates(facts, best)
         return [
             Scores(
                 labels={label: float(single[label][row]) for label in LABELS},
@@ -62,9 +66,19 @@ class Model:
                 primary=_six(float(single["school"][row]), primary[row]),
                 asks={ask: float(single[ask][row]) for ask in ASKS},
                 evidence=_evidence(batch.sentences[start:stop], likely[start:stop]),
+                dates=dates[row],
             )
             for row, (start, stop) in enumerate(pairwise(batch.bounds))
         ]
+
+    def _score_dates(self, facts: Sequence[Facts], primaries: Sequence[Primary]) -> list[tuple[DateScore, ...]]:
+        clues = date_clues(facts, primaries)
+        if not clues:
+            return [()] * len(facts)
+        likely = expit(self.dates.decide([self.vectorizers[2].transform(clues)]))
+        whats: tuple[What, ...] = get_args(What)
+        scores = iter([DateScore(float(row[0]), whats[int(row[1:].argmax())]) for row in likely])
+        return [tuple(next(scores) for _ in found.due) for found in facts]
 
 
 def _six(school: float, among: npt.NDArray[np.float64]) -> dict[Primary, float]:
@@ -97,6 +111,7 @@ def save(model: Model, path: Path) -> None:
         "first": {
             name: _packed(part) for name, part in (("sentence", model.first.sentence), ("message", model.first.message))
         },
+        "dates": _packed(model.dates),
         "scaler": model.scaler,
         "second": dict(model.second),
         "thresholds": {
@@ -104,6 +119,7 @@ def save(model: Model, path: Path) -> None:
             "labels": dict(model.thresholds.labels or {}),
             "sure": model.thresholds.sure,
             "asks": dict(model.thresholds.asks or {}),
+            "dates": model.thresholds.dates,
         },
     }
     raw = skops.io.dumps(content, compression=zipfile.ZIP_DEFLATED, compresslevel=6)
@@ -164,5 +180,6 @@ def _unpacked(content: Mapping[str, Any]) -> Model:
         first=First(linear(content["first"]["sentence"]), linear(content["first"]["message"])),
         scaler=content["scaler"],
         second=content["second"],
+        dates=linear(content["dates"]),
         thresholds=Thresholds(**content["thresholds"]),
     )

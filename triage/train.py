@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from triage.classify import LABELS, PRIMARIES, Label, Verdict, classify
 from triage.config import Config
 from triage.corpus import Record
-from triage.facts import find_facts
+from triage.facts import Flag, find_facts
 from triage.fit import Example, fit
 from triage.message import Message, parse_message
 from triage.model import Model
@@ -34,6 +34,7 @@ def _example(record: Record) -> Example:
         primary=record.primary,
         asks=frozenset(asks) if record.school else frozenset(),  # type: ignore[arg-type]
         evidence=tuple((span.label, span.text) for span in record.evidence),
+        due={due.at: due.what for due in record.due},
         group=record.author,
     )
 
@@ -53,6 +54,7 @@ def corrections_of(rows: Iterable[tuple[str, Sequence[str]]]) -> list[Example]:
                 primary=primary,
                 asks=frozenset(),
                 evidence=(),
+                due=None,
                 group="parent",
                 weight=CORRECTION_WEIGHT,
             )
@@ -129,10 +131,9 @@ def report(judged: Sequence[Judged]) -> list[Figure]:
     for label in LABELS:
         figures += _precision_recall(label, school, _truly(label), _found(label))
     figures += [
-        _share("plan recall", [j for j in school if "plan" in j.record.flags], lambda j: "plan" in j.verdict.flags),
-        _share(
-            "safety recall", [j for j in school if "safety" in j.record.flags], lambda j: "safety" in j.verdict.flags
-        ),
+        *_precision_recall("plan", school, _flagged("plan"), lambda j: "plan" in j.verdict.flags),
+        *_precision_recall("safety", school, _flagged("safety"), lambda j: "safety" in j.verdict.flags),
+        *_dates(school),
         _share("needs_reply", school, lambda j: j.verdict.needs_reply == j.record.needs_reply),
         _share("urgent", school, lambda j: j.verdict.urgent == j.record.urgent),
         _share(
@@ -159,6 +160,20 @@ def _truly(label: Label) -> Callable[[Judged], bool]:
 
 def _found(label: Label) -> Callable[[Judged], bool]:
     return lambda judged: label in judged.verdict.labels
+
+
+def _flagged(flag: Flag) -> Callable[[Judged], bool]:
+    return lambda judged: flag in judged.record.flags
+
+
+def _dates(judged: Sequence[Judged]) -> Iterator[Figure]:
+    """Dates to keep that are exact to the day, and to the minute where the mail gives an hour."""
+    both = found = true = 0
+    for one in judged:
+        stated, kept = {due.at for due in one.record.due}, {due.at[:16] for due in one.verdict.due}
+        both, found, true = both + len(stated & kept), found + len(kept), true + len(stated)
+    yield Figure("dates to keep, exact: precision", both, found)
+    yield Figure("dates to keep, exact: recall", both, true)
 
 
 def _precision_recall(
