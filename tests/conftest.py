@@ -117,7 +117,7 @@ domains = ["maplewood.k12.example"]
 
     def run(self, *arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
-        done = subprocess.run(self.command(*arguments), input=stdin, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(self.command(*arguments), input=stdin, capture_output=True, timeout=300, check=False)
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def deliver(self, *mails: bytes, folder: str = "INBOX") -> None:

@@ -18,7 +18,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"observe"}),
     frozenset({"apply", "fit", "worker"}),
     frozenset({"connection", "credentials", "judge", "lock", "mailbox", "model", "store"}),
-    frozenset({"features", "partial"}),
+    frozenset({"features", "partial", "rows"}),
     frozenset({"corpus", "digest", "prompts", "plan"}),
     frozenset({"classify"}),
     frozenset({"facts"}),

@@ -1,12 +1,14 @@
 """Facts and scores to a verdict: what decides, what is doubted, what is shown."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.classify import ASKS, LABELS, PRIMARIES, Scores, Thresholds, classify, unreadable_json
+from triage.classify import ASKS, LABELS, PRIMARIES, DateScore, Scores, Thresholds, classify, unreadable_json
+from triage.dates import find_dates
 from triage.facts import Facts
 from triage.message import Person, parse_message
 from triage.sender import Standing
@@ -31,6 +33,7 @@ def scores(school: float = 0.99, primary: str = "behavior", sure: float = 0.9, *
     return Scores(
         labels={label: labels.get(label, 0.05) for label in LABELS},
         school=school,
+        forged=0.01,
         primary={**among, "not_school": 1 - school},  # type: ignore[dict-item]
         asks=dict.fromkeys(ASKS, 0.1),
         evidence={label: ((f"a sentence about {label}", 0.9),) for label in LABELS},
@@ -132,7 +135,7 @@ def test_what_must_always_hold(
     """Primary is among the labels or other_school; doubt has a reason; nothing not of school has labels."""
     total = sum(primary) or 1.0
     among = {name: school * value / total for name, value in zip(PRIMARIES, primary, strict=False)}
-    given_scores = Scores(labels, school, {**among, "not_school": 1 - school}, dict.fromkeys(ASKS, 0.5), {})  # type: ignore[arg-type]
+    given_scores = Scores(labels, school, 0.1, {**among, "not_school": 1 - school}, dict.fromkeys(ASKS, 0.5), {})  # type: ignore[arg-type]
     facts = replace(FACTS, standing=Standing(kind, ("w",) if kind == "suspicious" else ()), language=language)  # type: ignore[arg-type]
     verdict = classify(MESSAGE, facts, given_scores, Thresholds())
     assert verdict.primary in (*verdict.labels, "other_school", "not_school")
@@ -141,3 +144,25 @@ def test_what_must_always_hold(
     assert verdict.school or not verdict.labels
     assert 0 <= verdict.confidence <= 1
     assert kind != "suspicious" or not verdict.school
+
+
+def test_a_stranger_who_writes_like_a_forger_is_suspicious() -> None:
+    """By the words alone, and only a stranger: never a known teacher or the school's own domain."""
+    forged = replace(USUAL, forged=0.99)
+    stranger = replace(FACTS, standing=Standing("unknown"))
+    found = classify(MESSAGE, stranger, forged, Thresholds())
+    assert (found.sender, found.school, found.unsure) == ("suspicious", False, True)
+    assert found.warnings
+    for kind in ("known", "school", "platform"):
+        known = replace(FACTS, standing=Standing(kind))
+        assert classify(MESSAGE, known, forged, Thresholds()).sender == kind
+    assert classify(MESSAGE, stranger, USUAL, Thresholds()).sender == "unknown"
+
+
+def test_only_dates_that_are_to_be_kept_are_shown() -> None:
+    """The model's word on each, above its threshold; what it is for comes from there too."""
+    written = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
+    dues = find_dates("The essay is due Friday. On Monday we sang.", written, day_first=False)
+    judged = replace(USUAL, dates=(DateScore(0.9, "test"), DateScore(0.2, "event")))
+    found = classify(MESSAGE, replace(FACTS, due=dues), judged, Thresholds())
+    assert [(due.at, due.what) for due in found.due] == [("2026-01-09", "test")]

@@ -252,7 +252,7 @@ def test_train_writes_a_model_that_is_used(run_triage: Run, tmp_path: Path) -> N
     """From a corpus of few mails, to a named file; without corrections the parent's own model is not touched."""
     corpus = tmp_path / "corpus"
     corpus.mkdir()
-    for name in ("a01", "a02", "a13", "h01"):
+    for name in ("a01", "a02", "a13", "a16", "h01"):
         lines = (shipped("models") / "corpus" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         (corpus / f"{name}.jsonl").write_text("\n".join(lines[:60]) + "\n", encoding="utf-8")
     done = run_triage("train", "--corpus", str(corpus), "-o", str(tmp_path / "m.skops"), "--report")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.dates import find_dates
+from triage.dates import chosen, find_dates
 
 WRITTEN = datetime(2026, 1, 7, 15, 4, tzinfo=timezone(timedelta(hours=-5)))
 
@@ -44,7 +44,6 @@ def test_what_is_found(text: str, at: str, words: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "On Monday he pushed another student.",
         "She was absent last Friday.",
         "He scored 18/20 on it.",
         "We are here for you 24/7.",
@@ -57,9 +56,31 @@ def test_what_is_found(text: str, at: str, words: str) -> None:
         "Read pages 10.12 to 11.5 of chapter 9.",
     ],
 )
-def test_what_is_no_date_to_keep(text: str) -> None:
-    """What happened, what repeats, and what only looks like a date."""
+def test_what_is_no_date_ahead(text: str) -> None:
+    """What is past, what repeats, and what only looks like a date."""
     assert found(text) == []
+
+
+@pytest.mark.parametrize(("text", "back"), [("On Monday he pushed a boy.", True), ("On Monday we meet.", False)])
+def test_a_sentence_that_looks_back_is_marked(text: str, back: bool) -> None:
+    """Whether its date is one to keep is for the model; that it tells of the past is a clue."""
+    (due,) = find_dates(text, WRITTEN, day_first=False)
+    assert ("looks back" in due.clues) is back
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("Los espero el viernes 16 a las 8:10.", "2026-01-16T08:10:00-05:00"),
+        ("The meeting is Thursday 15, in room 4.", "2026-01-15"),
+        ("Firefighters come tomorrow so we line up at 9:20 sharp.", "2026-01-08T09:20:00-05:00"),
+        ("The show is on Friday 5 pm.", "2026-01-09T17:00:00-05:00"),
+        ("Monday 26 January suits us.", "2026-01-26"),
+    ],
+)
+def test_a_number_or_an_hour_joins_its_day(text: str, at: str) -> None:
+    """A day of the month beside its weekday, an hour elsewhere in the sentence."""
+    assert [when for when, _ in found(text)] == [at]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +123,9 @@ def test_what_a_date_is_for(text: str, what: str) -> None:
 
 def test_the_more_exact_of_two_is_kept() -> None:
     """A bare "Friday" beside "Friday at 3:15" adds nothing."""
-    assert [at for at, _ in found("Can we meet Friday? Friday at 3:15 would be best.")] == ["2026-01-09T15:15:00-05:00"]
+    dues = find_dates("Can we meet Friday? Friday at 3:15 would be best.", WRITTEN, day_first=False)
+    assert [due.at.isoformat() for due in dues] == ["2026-01-09", "2026-01-09T15:15:00-05:00"]
+    assert [due.at.isoformat() for due in chosen(dues)] == ["2026-01-09T15:15:00-05:00"]
 
 
 def test_two_days_are_two_dates() -> None:

@@ -19,7 +19,8 @@ from triage.digest import Day, Digest, build_digest, digest_end, digest_start, t
 from triage.message import Person
 from triage.plan import Place, Stored
 from triage.prompts import Wording, make_card
-from triage.store import Delivery, Store
+from triage.rows import Delivery
+from triage.store import Store
 
 ZONE = ZoneInfo("America/New_York")
 END = datetime(2026, 1, 8, 6, 30, tzinfo=ZONE)

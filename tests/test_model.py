@@ -178,23 +178,32 @@ def test_a_model_of_another_library_version_is_known_beforehand(tmp_path: Path) 
 SMALL = [r for r in load_corpus(corpus_path()) if r.author in ("a01", "a06", "a08")]
 
 
-def test_training_is_repeatable_and_learns() -> None:
+@pytest.fixture(scope="module")
+def small() -> models.Model:
+    """A model of three authors."""
+    return train.train(SMALL)
+
+
+@pytest.mark.xdist_group("small model")
+def test_training_is_repeatable_and_learns(small: models.Model) -> None:
     """The same corpus gives the same model, and it knows its own mail."""
-    first, second = train.train(SMALL), train.train(SMALL)
-    np.testing.assert_array_equal(first.first.sentence.coef, second.first.sentence.coef)
-    judged = train.judge(SMALL, first)
-    assert sum(j.verdict.primary == j.record.primary for j in judged) > 0.9 * len(judged)
+    again = train.train(SMALL)
+    np.testing.assert_array_equal(small.first.sentence.coef, again.first.sentence.coef)
+    np.testing.assert_array_equal(small.dates.coef, again.dates.coef)
+    judged = train.judge(SMALL, small)
+    assert sum(j.verdict.primary == j.record.primary for j in judged) > 0.8 * len(judged)
 
 
-def test_a_correction_weighs_more_than_a_mail() -> None:
+@pytest.mark.xdist_group("small model")
+def test_a_correction_weighs_more_than_a_mail(small: models.Model) -> None:
     """What the parent says of a kind of mail is learned."""
     text = "Robotics kit return\nThe robotics kits go back to the maker space shelf, thank you."
     message = parse_message(
         b"From: t@x.example\r\nSubject: Robotics kit return\r\n\r\nThe robotics kits go back to the shelf."
     )
     facts = [find_facts(message, NOBODY)]
-    before = train.train(SMALL).score([message], facts)[0].labels["homework"]
-    after = train.train(SMALL, [(text, ("homework",))] * 3).score([message], facts)[0].labels["homework"]
+    before = small.score([message], facts)[0].labels["homework"]
+    after = train.train(SMALL, [(text, ("homework",))] * 3, small).score([message], facts)[0].labels["homework"]
     assert after > before
 
 

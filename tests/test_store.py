@@ -12,7 +12,8 @@ import pytest
 from triage.errors import BusyError, StoreError
 from triage.lock import StateLock
 from triage.plan import Action, Correction, Place, Stored
-from triage.store import MAX_TRIES, SCHEMA_VERSION, Delivery, FolderState, Store
+from triage.rows import Delivery, FolderState
+from triage.store import MAX_TRIES, SCHEMA_VERSION, Store
 
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
 PLACE = Place("INBOX", 1000, 7)

@@ -15,7 +15,8 @@ from email.utils import format_datetime
 from triage.errors import RefusedError
 from triage.mailbox import Mail, Mailbox
 from triage.plan import Action, Place
-from triage.store import MAX_TRIES, Op, Store
+from triage.rows import Op
+from triage.store import MAX_TRIES, Store
 
 GROUP = 400
 INTERRUPTED = "interrupted"

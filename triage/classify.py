@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from triage.dates import What, chosen
 from triage.facts import FLAGS, Facts, Flag
 from triage.message import Message, Person
-from triage.sender import SenderKind
+from triage.sender import SenderKind, Standing
 
 Label = Literal["homework", "behavior", "meeting_request", "praise"]
 Primary = Literal["meeting_request", "behavior", "homework", "praise", "other_school", "not_school"]
@@ -22,6 +22,7 @@ LABELS: tuple[Label, ...] = get_args(Label)
 # Of two labels equally central to a mail, the one that stands first here names its folder.
 PRIMARIES: tuple[Primary, ...] = get_args(Primary)
 ASKS: tuple[Ask, ...] = get_args(Ask)
+FORGED = "it asks for money, a password or a click the way that forged school mail does"
 # The languages that the model was trained on.
 KNOWN_LANGUAGES = frozenset({"en", "es"})
 
@@ -44,6 +45,7 @@ class Scores:
 
     labels: Mapping[Label, float]
     school: float
+    forged: float
     primary: Mapping[Primary, float]
     asks: Mapping[Ask, float]
     evidence: Mapping[Label, tuple[tuple[str, float], ...]]
@@ -55,6 +57,7 @@ class Thresholds:
     """Where probability becomes decision; fitted on held-out mail and stored with the model."""
 
     school: float = 0.5
+    forged: float = 0.9
     labels: Mapping[Label, float] | None = None
     sure: float = 0.5
     asks: Mapping[Ask, float] | None = None
@@ -151,6 +154,7 @@ def unreadable_json(path: str, error: str) -> dict[str, Any]:
 
 def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresholds) -> Verdict:
     """Combine what the mail states with what it probably means."""
+    facts = replace(facts, standing=_standing(facts.standing, scores, thresholds))
     standing = facts.standing
     school = _is_school(facts, scores, thresholds)
     labels = _labels(scores, thresholds) if school else ()
@@ -195,6 +199,13 @@ def _due(facts: Facts, scores: Scores, thresholds: Thresholds) -> tuple[DueDate,
     ]
     best = chosen([due for _, due in sorted(judged, key=lambda pair: -pair[0])])
     return tuple(DueDate(due.at.isoformat(), due.what, due.text) for _, due in judged if due in best)
+
+
+def _standing(standing: Standing, scores: Scores, thresholds: Thresholds) -> Standing:
+    """A stranger who writes as forgers do is suspicious, even if the header fields hold nothing against it."""
+    if standing.kind == "unknown" and scores.forged >= thresholds.forged:
+        return replace(standing, kind="suspicious", warnings=(FORGED,))
+    return standing
 
 
 def _named_scores(scores: Scores) -> Iterator[tuple[str, float]]:

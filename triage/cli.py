@@ -312,7 +312,7 @@ def train_model(
         say(f"trained on {sum(r.split == 'train' for r in records)} mails, written to {path}")
     elif corrected := corrections_in(settings.state_path):
         path = output or own_model_path(settings.state_path)
-        fitted = train.train(records, corrected)
+        fitted = train.train(records, corrected, models.load(path))
         models.save(fitted, path)
         say(f"learned from {len(corrected)} corrections, written to {path}")
     elif report:

@@ -148,7 +148,8 @@ def near_duplicates(records: Sequence[Record], limit: float = 0.25, run: int = 5
     found = []
     for (one, other), count in shared.items():
         share = count / min(len(shingles[one]), len(shingles[other]))
-        if count >= 6 and share > limit:
+        # Shorter runs of shared words are idioms ("keep his hands to himself on the carpet").
+        if count >= 10 and share > limit:
             found.append(Likeness(one, other, share))
     return sorted(found, key=lambda likeness: -likeness.share)
 

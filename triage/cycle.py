@@ -31,7 +31,7 @@ from triage.plan import (
     plan,
     too_many_moves,
 )
-from triage.store import FolderState
+from triage.rows import FolderState
 
 # A watched folder that held at least so many messages and now holds none was emptied by accident, or reset.
 EMPTIED_FROM = 20

@@ -15,8 +15,9 @@ from triage.digest import Day, Digest, build_digest, digest_end, digest_start, t
 from triage.errors import RefusedError, StoreError
 from triage.mailbox import Mail, Mailbox
 from triage.prompts import Wording
+from triage.rows import Delivery
 from triage.session import Session
-from triage.store import Delivery, Store
+from triage.store import Store
 
 # After a long sleep one digest covers at most so much.
 LONGEST = timedelta(days=7)

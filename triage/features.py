@@ -29,13 +29,15 @@ _SHARES = (1.0, 0.7, 0.3)
 _WORD = r"(?u)\b\w+\b|[?!]"
 _ANYTHING = r"\S+"
 SCHOOL_PRIMARIES: tuple[Primary, ...] = PRIMARIES[:5]
+# Whether mail is forged or the school's is learned from all mail, the rest from school mail.
+OF_ALL_MAIL: tuple[str, ...] = ("forged", "school")
 # Targets of the sentence layer; the last, whether the sentence's mail is school mail, is learned from all mail.
 SENTENCE_TARGETS: tuple[str, ...] = (*LABELS, "plan", "safety", "school")
-# Targets of the message layer: labels, then primaries ("is it mostly this?"), then asks, then school.
-MESSAGE_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), *ASKS, "school")
+# Targets of the message layer: labels, primaries ("is it mostly this?"), asks, and those of all mail.
+MESSAGE_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), *ASKS, *OF_ALL_MAIL)
 # Targets of the model of dates: whether it is one to keep, then what for.
 DATE_TARGETS: tuple[str, ...] = ("keep", *get_args(What))
-STACK_TARGETS: tuple[str, ...] = (*LABELS, *ASKS, "school")
+STACK_TARGETS: tuple[str, ...] = (*LABELS, *ASKS, *OF_ALL_MAIL)
 
 _MASKS = tuple(
     (re.compile(pattern, re.IGNORECASE), f" {word} ")

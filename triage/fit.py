@@ -21,6 +21,7 @@ from triage.facts import Facts, Flag
 from triage.features import (
     DATE_TARGETS,
     MESSAGE_TARGETS,
+    OF_ALL_MAIL,
     SCHOOL_PRIMARIES,
     SENTENCE_TARGETS,
     STACK_TARGETS,
@@ -44,6 +45,8 @@ from triage.model import Model
 
 _FOLDS = 5
 _FIRST_C, _SECOND_C = 10.0, 0.05
+# The share of honest mail that may be taken for forged on its words alone.
+_HONEST_ACCUSED = 0.003
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Example:
     evidence: tuple[tuple[Label | Flag, str], ...]
     due: Mapping[str, What] | None
     group: str
+    forged: bool = False
     weight: float = 1.0
 
     @property
@@ -82,9 +86,11 @@ class _Targets:
     group: npt.NDArray[np.str_]
 
 
-def fit(examples: Sequence[Example]) -> Model:
+def fit(examples: Sequence[Example], base: Model | None = None) -> Model:
     """Learn from labelled messages of at least two groups. The same examples give the same model.
 
+    With a `base`, only the first layer is learned anew, and what the base knows of combining it is kept: some more
+    examples do not change that, and it is most of the work.
     Raises `ModelError` where there is too little to learn from.
     """
     if len({example.group for example in examples}) < 2 or not {e.primary for e in examples} >= set(PRIMARIES):
@@ -93,8 +99,12 @@ def fit(examples: Sequence[Example]) -> Model:
     vectorizers = make_vectorizers()
     counts = count(batch, vectorizers)
     targets = _targets(examples, batch)
+    if missing := [name for name, truth in zip(MESSAGE_TARGETS, targets.message.T, strict=True) if not truth.any()]:
+        raise ModelError(f"too little to learn from: the corpus holds no mail of this kind: {', '.join(missing)}")
     everything = np.ones(len(examples), dtype=bool)
     first = _fit_first(batch, counts, targets, everything)
+    if base is not None:
+        return replace(base, first=first)
     unseen = _out_of_fold(batch, counts, targets)
     scaler = StandardScaler().fit(unseen)
     second, thresholds = _fit_second(scaler.transform(unseen), targets)
@@ -117,7 +127,7 @@ def _targets(examples: Sequence[Example], batch: Batch) -> _Targets:
             [label in e.labels for label in LABELS]
             + [e.primary == name for name in SCHOOL_PRIMARIES]
             + [ask in e.asks for ask in ASKS]
-            + [e.school]
+            + [e.forged, e.school]
             for e in examples
         ]
     )
@@ -150,8 +160,10 @@ def _fit_first(batch: Batch, counts: Counts, targets: _Targets, learn: npt.NDArr
     sentence_sets.append((rows, school[owner]))
     kept = frequent([matrix[learn] for matrix in counts.message])
     sentence = _fit_linear(counts.sentence, rows, kept[:2], (sentence_sets, targets.weight[owner]))
-    message_sets = [(learn & school, targets.message[:, column]) for column in range(len(MESSAGE_TARGETS) - 1)]
-    message_sets.append((learn, school))
+    message_sets = [
+        (learn if name in OF_ALL_MAIL else learn & school, targets.message[:, column])
+        for column, name in enumerate(MESSAGE_TARGETS)
+    ]
     return First(sentence, _fit_linear(counts.message, learn, kept, (message_sets, targets.weight)))
 
 
@@ -202,13 +214,17 @@ def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, LogisticRe
     second: dict[str, LogisticRegression] = {}
     best: dict[str, float] = {}
     for name, truth in columns.items():
-        learn = np.ones_like(school) if name == "school" else school
+        learn = np.ones_like(school) if name in OF_ALL_MAIL else school
         second[name] = _logistic(scaled[learn], truth[learn], targets.weight[learn])
         unseen = _cross_probabilities(scaled[learn], truth[learn], targets.weight[learn], targets.group[learn])
-        best[name] = _best_threshold(unseen, truth[learn], recall_first=name in ("plan", "safety"))
+        if name == "forged":
+            best[name] = float(np.quantile(unseen[~truth[learn]], 1 - _HONEST_ACCUSED))
+        else:
+            best[name] = _best_threshold(unseen, truth[learn], recall_first=name in ("plan", "safety"))
     second["primary"] = _logistic(scaled[school], targets.primary[school], targets.weight[school])
     thresholds = Thresholds(
         school=best["school"],
+        forged=best["forged"],
         labels={label: best[label] for label in LABELS},
         sure=0.5,
         asks={ask: best[ask] for ask in ASKS},

@@ -63,6 +63,7 @@ class Model:
             Scores(
                 labels={label: float(single[label][row]) for label in LABELS},
                 school=float(single["school"][row]),
+                forged=float(single["forged"][row]),
                 primary=_six(float(single["school"][row]), primary[row]),
                 asks={ask: float(single[ask][row]) for ask in ASKS},
                 evidence=_evidence(batch.sentences[start:stop], likely[start:stop]),
@@ -116,6 +117,7 @@ def save(model: Model, path: Path) -> None:
         "second": dict(model.second),
         "thresholds": {
             "school": model.thresholds.school,
+            "forged": model.thresholds.forged,
             "labels": dict(model.thresholds.labels or {}),
             "sure": model.thresholds.sure,
             "asks": dict(model.thresholds.asks or {}),

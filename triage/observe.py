@@ -16,7 +16,8 @@ from triage.errors import RefusedError
 from triage.judge import Judgement, RawMail
 from triage.mailbox import Fetched, Mailbox
 from triage.plan import Abilities, Correction, Place, Selected, Sighting, Stored, find_correction
-from triage.store import FolderState, Store
+from triage.rows import FolderState
+from triage.store import Store
 from triage.worker import Worker
 
 # Without CONDSTORE, the flags of so many of the newest known messages of a folder are looked at for re-tagging.

@@ -16,7 +16,12 @@ def shipped(name: str) -> Path:
 def model_path(state: Path) -> Path:
     """The model to use: the parent's own where there is one, else the shipped one."""
     own = own_model_path(state)
-    return own if own.exists() else shipped("models") / "triage.skops"
+    return own if own.exists() else shipped_model_path()
+
+
+def shipped_model_path() -> Path:
+    """Where the shipped model stands."""
+    return shipped("models") / "triage.skops"
 
 
 def own_model_path(state: Path) -> Path:

@@ -11,64 +11,21 @@ import secrets
 import sqlite3  # noqa: TID251 - the one place
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from triage.classify import Label, Primary
 from triage.errors import StoreError
 from triage.lock import prepare_folder
-from triage.plan import Action, Correction, Done, Filed, Known, Place, Selected, Status, Stored
-
-OpState = Literal["planned", "sent", "copied", "done", "failed", "vanished", "undone"]
+from triage.plan import Action, Correction, Done, Filed, Known, Place, Status, Stored
+from triage.rows import Delivery, FolderState, Op, OpState, delivery_of, op_of, stored_of, time_of, utc_text
 
 SCHEMA_VERSION = 1
 # After so many failed passes a message is left in peace, and named in the digest and by doctor.
 MAX_TRIES = 3
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
-
-
-@dataclass(frozen=True, slots=True)
-class Op:
-    """One journalled action and how far it got."""
-
-    id: int
-    run: str
-    action: Action
-    state: OpState
-    arrival: Place
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class FolderState:
-    """What was last seen of a folder: the first UID not yet looked at, and how many messages there were."""
-
-    uidvalidity: int
-    uidnext: int
-    existed: int
-    modseq: int
-    looked_at: datetime
-
-    @classmethod
-    def of(cls, selected: Selected, at: datetime) -> "FolderState":
-        """The state of a folder that was just looked at."""
-        return cls(selected.uidvalidity, selected.uidnext, selected.exists, selected.modseq, at)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A digest on its way: where the scan for it begins."""
-
-    date: date
-    account: str
-    message_id: str
-    covers_to: datetime
-    state: Literal["sent", "done"]
-    dst_uidvalidity: int
-    dst_uidnext: int
 
 
 class Store:
@@ -144,12 +101,12 @@ class Store:
     def begin_run(self, command: str, at: datetime) -> str:
         """A new run's id."""
         run = f"{at.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self._write("INSERT INTO run VALUES (?, ?, ?, NULL)", run, command, _utc(at))
+        self._write("INSERT INTO run VALUES (?, ?, ?, NULL)", run, command, utc_text(at))
         return run
 
     def end_run(self, run: str, at: datetime) -> None:
         """Mark a run as ended."""
-        self._write("UPDATE run SET ended = ? WHERE id = ?", _utc(at), run)
+        self._write("UPDATE run SET ended = ? WHERE id = ?", utc_text(at), run)
 
     def last_run(self) -> str | None:
         """The newest run that changed something and was not undone."""
@@ -171,13 +128,13 @@ class Store:
         if not rows:
             return None
         row = rows[0]
-        return FolderState(row["uidvalidity"], row["uidnext"], row["existed"], row["modseq"], _time(row["looked_at"]))
+        return FolderState(row["uidvalidity"], row["uidnext"], row["existed"], row["modseq"], time_of(row["looked_at"]))
 
     def save_folder(self, account: str, name: str, state: FolderState) -> None:
         """Remember how far a folder was looked at."""
         self._write(
             "INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?, ?, ?)",
-            account, name, state.uidvalidity, state.uidnext, state.existed, state.modseq, _utc(state.looked_at),
+            account, name, state.uidvalidity, state.uidnext, state.existed, state.modseq, utc_text(state.looked_at),
         )  # fmt: skip
 
     # --- Messages ---
@@ -185,7 +142,7 @@ class Store:
     def message(self, account: str, key: str) -> Stored | None:
         """One message, None if it is not known."""
         rows = self._rows("SELECT * FROM message WHERE account = ? AND key = ?", account, key)
-        return _stored(rows[0]) if rows else None
+        return stored_of(rows[0]) if rows else None
 
     def known(self, account: str, key: str) -> Known:
         """What `plan` needs to know of a message."""
@@ -213,7 +170,7 @@ class Store:
             "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             stored.account, stored.key, stored.message_id,
             stored.place.folder, stored.place.uidvalidity, stored.place.uid,
-            _utc(stored.received) if stored.received else None, _utc(stored.day), stored.status, stored.tries,
+            utc_text(stored.received) if stored.received else None, utc_text(stored.day), stored.status, stored.tries,
             stored.error, json.dumps(sorted(stored.tags)),
             json.dumps(stored.judgement) if stored.judgement is not None else None,
         )  # fmt: skip
@@ -275,16 +232,18 @@ class Store:
     def by_message_id(self, message_id: str) -> list[Stored]:
         """Messages of that Message-ID, with or without its angle brackets."""
         wanted = f"<{message_id.strip('<>')}>"
-        return [_stored(row) for row in self._rows("SELECT * FROM message WHERE message_id = ?", wanted)]
+        return [stored_of(row) for row in self._rows("SELECT * FROM message WHERE message_id = ?", wanted)]
 
     def between(self, start: datetime, end: datetime) -> list[Stored]:
         """Messages whose day lies in (start, end], oldest first."""
-        rows = self._rows("SELECT * FROM message WHERE day > ? AND day <= ? ORDER BY day, key", _utc(start), _utc(end))
-        return [_stored(row) for row in rows]
+        rows = self._rows(
+            "SELECT * FROM message WHERE day > ? AND day <= ? ORDER BY day, key", utc_text(start), utc_text(end)
+        )
+        return [stored_of(row) for row in rows]
 
     def troubled(self) -> list[Stored]:
         """Messages in quarantine."""
-        return [_stored(row) for row in self._rows("SELECT * FROM message WHERE status = 'quarantined' ORDER BY day")]
+        return [stored_of(row) for row in self._rows("SELECT * FROM message WHERE status = 'quarantined' ORDER BY day")]
 
     # --- Journal ---
 
@@ -335,7 +294,7 @@ class Store:
         rows = self._rows(
             "SELECT * FROM op WHERE account = ? AND state IN ('planned', 'sent', 'copied') ORDER BY id", account
         )
-        return [_op(row) for row in rows]
+        return [op_of(row) for row in rows]
 
     def last_ops_of(self, account: str, key: str) -> list[Op]:
         """The actions of the last run that acted on a message."""
@@ -344,7 +303,7 @@ class Store:
             "(SELECT run FROM op WHERE account = ? AND key = ? ORDER BY id DESC LIMIT 1) ORDER BY id",
             account, key, account, key,
         )  # fmt: skip
-        return [_op(row) for row in rows]
+        return [op_of(row) for row in rows]
 
     def is_arrival(self, account: str, place: Place) -> bool:
         """Whether we ourselves put a message or note into this place."""
@@ -382,7 +341,7 @@ class Store:
     def ops_of(self, run: str, account: str) -> list[Op]:
         """Every action of one run on one account."""
         return [
-            _op(row) for row in self._rows("SELECT * FROM op WHERE run = ? AND account = ? ORDER BY id", run, account)
+            op_of(row) for row in self._rows("SELECT * FROM op WHERE run = ? AND account = ? ORDER BY id", run, account)
         ]
 
     def done_of(self, run: str, account: str) -> list[Done]:
@@ -396,7 +355,7 @@ class Store:
         labels = json.dumps(correction.labels) if correction.labels is not None else None
         self._write(
             "INSERT INTO correction (account, key, labels, how, at, text, applied) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            account, correction.key, labels, correction.how, _utc(at), text, int(applied),
+            account, correction.key, labels, correction.how, utc_text(at), text, int(applied),
         )  # fmt: skip
 
     def pending_corrections(self, account: str) -> list[tuple[int, str]]:
@@ -418,7 +377,7 @@ class Store:
 
     def learn_sender(self, address: str, name: str, at: datetime) -> None:
         """The parent showed that this address writes for the school."""
-        self._write("INSERT OR IGNORE INTO sender VALUES (?, ?, ?)", address, name, _utc(at))
+        self._write("INSERT OR IGNORE INTO sender VALUES (?, ?, ?)", address, name, utc_text(at))
 
     def forget_sender(self, address: str) -> None:
         """The parent showed that this address does not write for the school."""
@@ -433,19 +392,19 @@ class Store:
     def delivery(self, day: date) -> Delivery | None:
         """The digest of a local date, if one was begun."""
         rows = self._rows("SELECT * FROM digest WHERE date = ?", day.isoformat())
-        return _delivery(rows[0]) if rows else None
+        return delivery_of(rows[0]) if rows else None
 
     def last_delivery(self) -> Delivery | None:
         """The newest digest that was delivered."""
         rows = self._rows("SELECT * FROM digest WHERE state = 'done' ORDER BY date DESC LIMIT 1")
-        return _delivery(rows[0]) if rows else None
+        return delivery_of(rows[0]) if rows else None
 
     def save_delivery(self, delivery: Delivery) -> None:
         """Remember a digest before it is delivered, and again after."""
         self._write(
             "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?, ?, ?)",
-            delivery.date.isoformat(), delivery.account, delivery.message_id, _utc(delivery.covers_to), delivery.state,
-            delivery.dst_uidvalidity, delivery.dst_uidnext,
+            delivery.date.isoformat(), delivery.account, delivery.message_id, utc_text(delivery.covers_to),
+            delivery.state, delivery.dst_uidvalidity, delivery.dst_uidnext,
         )  # fmt: skip
 
 
@@ -461,53 +420,3 @@ def _reported(path: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened ({error.strerror})") from None
-
-
-def _utc(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _stored(row: sqlite3.Row) -> Stored:
-    return Stored(
-        account=row["account"],
-        key=row["key"],
-        message_id=row["message_id"],
-        place=Place(row["folder"], row["uidvalidity"], row["uid"]),
-        received=_time(row["received"]) if row["received"] else None,
-        day=_time(row["day"]),
-        status=row["status"],
-        tries=row["tries"],
-        error=row["error"],
-        tags=frozenset(json.loads(row["tags"])),
-        judgement=json.loads(row["judgement"]) if row["judgement"] else None,
-    )
-
-
-def _op(row: sqlite3.Row) -> Op:
-    action = Action(
-        kind=row["kind"],
-        key=row["key"],
-        place=Place(row["folder"], row["uidvalidity"], row["uid"]),
-        target=row["target"],
-        tags=tuple(json.loads(row["tags"])),
-        message_id=row["message_id"],
-        payload=row["payload"],
-    )
-    arrival = Place(row["target"], row["dst_uidvalidity"], row["dst_uid"] or row["dst_uidnext"])
-    return Op(row["id"], row["run"], action, row["state"], arrival, row["detail"])
-
-
-def _delivery(row: sqlite3.Row) -> Delivery:
-    return Delivery(
-        date=date.fromisoformat(row["date"]),
-        account=row["account"],
-        message_id=row["message_id"],
-        covers_to=_time(row["covers_to"]),
-        state=row["state"],
-        dst_uidvalidity=row["dst_uidvalidity"],
-        dst_uidnext=row["dst_uidnext"],
-    )

@@ -36,6 +36,7 @@ def _example(record: Record) -> Example:
         evidence=tuple((span.label, span.text) for span in record.evidence),
         due={due.at: due.what for due in record.due},
         group=record.author,
+        forged=record.kind == "forged",
     )
 
 
@@ -65,9 +66,11 @@ def corrections_of(rows: Iterable[tuple[str, Sequence[str]]]) -> list[Example]:
 _EMPTY = parse_message(b"Subject: .\r\n\r\n")
 
 
-def train(records: Sequence[Record], corrected: Sequence[tuple[str, Sequence[str]]] = ()) -> Model:
-    """Fit on the training split, and on the parent's own corrections."""
-    return fit(examples_of(r for r in records if r.split == "train") + corrections_of(corrected))
+def train(
+    records: Sequence[Record], corrected: Sequence[tuple[str, Sequence[str]]] = (), base: Model | None = None
+) -> Model:
+    """Fit on the training split, and on the parent's own corrections; `base` as in `fit`."""
+    return fit(examples_of(r for r in records if r.split == "train") + corrections_of(corrected), base)
 
 
 # --- Figures ---------------------------------------------------------------------------------------------
