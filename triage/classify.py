@@ -39,7 +39,7 @@ class DateScore:
 class Scores:
     """What the model makes of one message; all values are probabilities in [0, 1].
 
-    `primary` sums to 1 over the six primaries. `evidence` holds, for each label, the sentences
+    `primary` sums to 1 over the six primaries. `evidence` holds, for each label and for plan and safety, the sentences
     that speak for it most, best first, each with its own probability. `dates` stands beside `Facts.due`.
     """
 
@@ -48,7 +48,7 @@ class Scores:
     forged: float
     primary: Mapping[Primary, float]
     asks: Mapping[Ask, float]
-    evidence: Mapping[Label, tuple[tuple[str, float], ...]]
+    evidence: Mapping[Label | Flag, tuple[tuple[str, float], ...]]
     dates: tuple[DateScore, ...] = ()
 
 
@@ -268,5 +268,9 @@ def _flags(facts: Facts, scores: Scores, thresholds: Thresholds) -> tuple[Flag, 
 
 def _evidence(labels: tuple[Label, ...], flags: tuple[Flag, ...], scores: Scores, facts: Facts) -> tuple[Evidence, ...]:
     found = [Evidence(label, text) for label in labels for text, _ in scores.evidence.get(label, ())[:2]]
-    found += [Evidence(flag, text) for flag, text in facts.quotes if flag in flags]
+    for flag in flags:
+        quotes = [text for named, text in facts.quotes if named == flag]
+        # Where no word says it plainly, the sentence that made the model think so.
+        quotes = quotes or [text for text, _ in scores.evidence.get(flag, ())[:1]]
+        found += [Evidence(flag, text) for text in quotes]
     return tuple(dict.fromkeys(found))

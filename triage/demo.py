@@ -140,12 +140,10 @@ def _tell(session: Session, box: Mailbox, folder: Path, write: Callable[[str], o
 
 
 def _one_note(rows: Any, wording: Wording) -> str:
-    """The card of the mail that asks for a talk about behavior, in the words of the note."""
-    best = None
-    for row in rows:
-        card = (row.judgement or {}).get("card")
-        if card and (best is None or card["situation"] == "behavior_meeting"):
-            best = row
+    """The card that a parent would wish for most, in the words of the note."""
+    cards = {row.judgement["card"]["situation"]: row for row in rows if row.judgement and row.judgement.get("card")}
+    wanted = ("behavior", "behavior_meeting", "homework_behavior", "homework", *cards)
+    best = next((cards[situation] for situation in wanted if situation in cards), None)
     if best is None or best.judgement is None:
         return "(no mail of the sample got a note)"
     verdict, card = best.judgement["verdict"], best.judgement["card"]

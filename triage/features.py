@@ -15,9 +15,9 @@ import scipy.sparse as sp
 from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
 from sklearn.preprocessing import normalize  # noqa: TID251 - part of the model
 
-from triage.classify import ASKS, LABELS, PRIMARIES, Primary
+from triage.classify import ASKS, LABELS, PRIMARIES, Label, Primary
 from triage.dates import What
-from triage.facts import Facts
+from triage.facts import Facts, Flag
 from triage.message import Message
 from triage.text import sentences
 
@@ -32,7 +32,8 @@ SCHOOL_PRIMARIES: tuple[Primary, ...] = PRIMARIES[:5]
 # Whether mail is forged or the school's is learned from all mail, the rest from school mail.
 OF_ALL_MAIL: tuple[str, ...] = ("forged", "school")
 # Targets of the sentence layer; the last, whether the sentence's mail is school mail, is learned from all mail.
-SENTENCE_TARGETS: tuple[str, ...] = (*LABELS, "plan", "safety", "school")
+SPOKEN: tuple[Label | Flag, ...] = (*LABELS, "plan", "safety")
+SENTENCE_TARGETS: tuple[str, ...] = (*SPOKEN, "school")
 # Targets of the message layer: labels, primaries ("is it mostly this?"), asks, and those of all mail.
 MESSAGE_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), *ASKS, *OF_ALL_MAIL)
 # Targets of the model of dates: whether it is one to keep, then what for.

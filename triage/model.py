@@ -29,8 +29,19 @@ from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the m
 from triage.classify import ASKS, LABELS, DateScore, Label, Primary, Scores, Thresholds
 from triage.dates import What
 from triage.errors import ModelError
-from triage.facts import Facts
-from triage.features import SCHOOL_PRIMARIES, STACK_TARGETS, First, Floats, Linear, count, date_clues, expit, make_batch
+from triage.facts import Facts, Flag
+from triage.features import (
+    SCHOOL_PRIMARIES,
+    SPOKEN,
+    STACK_TARGETS,
+    First,
+    Floats,
+    Linear,
+    count,
+    date_clues,
+    expit,
+    make_batch,
+)
 from triage.message import Message
 
 FORMAT = 2
@@ -90,10 +101,10 @@ def _six(school: float, among: npt.NDArray[np.float64]) -> dict[Primary, float]:
     return found
 
 
-def _evidence(spoken: Sequence[str], likely: Floats) -> dict[Label, tuple[tuple[str, float], ...]]:
-    """For each label the sentence that speaks for it most, and others that do so plainly; the subject last."""
-    found: dict[Label, tuple[tuple[str, float], ...]] = {}
-    for column, label in enumerate(LABELS):
+def _evidence(spoken: Sequence[str], likely: Floats) -> dict[Label | Flag, tuple[tuple[str, float], ...]]:
+    """For each label and flag the sentence that speaks for it most, and others that do so plainly; the subject last."""
+    found: dict[Label | Flag, tuple[tuple[str, float], ...]] = {}
+    for column, label in enumerate(SPOKEN):
         ranked = sorted(range(1, len(spoken)), key=lambda row: -likely[row, column]) or [0]
         ranked = [row for row in ranked if spoken[row]] or [0]
         kept = [row for place, row in enumerate(ranked[:3]) if place == 0 or likely[row, column] >= 0.5]

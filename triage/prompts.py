@@ -150,15 +150,17 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, today: date) -
     return Card(
         primary=verdict.primary,
         situation=situation,
-        known=tuple(wording.quoted(item.text, 200) for item in _distinct(verdict)),
+        known=tuple(wording.quoted(item.text, 200) for item in _distinct(verdict, situation)),
         unknown=_unknown(verdict, situation, wording),
         **slots,
     )
 
 
-def _distinct(verdict: Verdict) -> list[Any]:
-    by_text = {item.text: item for item in verdict.evidence}
-    return list(by_text.values())[:4]
+def _distinct(verdict: Verdict, situation: str) -> list[Any]:
+    """What the mail says, that which the card is about first."""
+    ordered = sorted(verdict.evidence, key=lambda item: item.label != situation)
+    by_text = {item.text: item for item in reversed(ordered)}
+    return list(reversed(by_text.values()))[:4]
 
 
 def _views(
