@@ -181,3 +181,23 @@ def test_pauses_grow_and_begin_anew() -> None:
     pause.reset()
     assert not pause.failing
     assert pause.after(MailboxError("x")) <= 2 * SHORTEST_PAUSE
+
+
+def test_it_learns_once_from_a_correction(household: Household) -> None:
+    """The daily job makes the parent's own model where something was corrected since, and only then."""
+    quiet(household)
+    household.deliver(a_mail("homework", number=9001))
+    assert household.run("once").returncode == 0
+    assert household.run("correct", "homework-9001@test.example", "praise").returncode == 0
+    assert household.run("once").returncode == 0
+    session = Session.open(load_config(household.config_file), household.state, None)
+    try:
+        daemon = Daemon(session)
+        trainer = daemon.learn()
+        assert trainer is not None
+        assert daemon.learn() is trainer
+        assert trainer.wait(timeout=300) == 0
+        assert (household.state / "model" / "triage.skops").exists()
+        assert daemon.learn() is None
+    finally:
+        session.close()

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import logging
 import sys
 import webbrowser
 from collections.abc import Iterable, Iterator
@@ -311,8 +312,9 @@ def train_model(
         models.save(fitted, path)
         say(f"trained on {sum(r.split == 'train' for r in records)} mails, written to {path}")
     elif corrected := corrections_in(settings.state_path):
-        path = output or own_model_path(settings.state_path)
+        ensure_model(settings.state_path)
         fitted = train.train(records, corrected, models.load(path))
+        path = output or own_model_path(settings.state_path)
         models.save(fitted, path)
         say(f"learned from {len(corrected)} corrections, written to {path}")
     elif report:
@@ -364,7 +366,7 @@ def password(
 
 @command("demo")
 def demo(
-    settings: Settings,  # noqa: ARG001 - the demo touches no configuration and no state of yours
+    settings: Settings,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's configuration and state.")] = False,
     serve: Annotated[
         bool, typer.Option("--serve", help="Leave the server running, to look with a mail client.")
@@ -373,6 +375,9 @@ def demo(
     """The whole job on an embedded server with a sample inbox; needs no account and no network."""
     from triage.demo import run_demo  # noqa: PLC0415 - needs an extra
 
+    if not settings.verbose:
+        # What the daemon logs is told by the demo itself.
+        logging.getLogger("triage").setLevel(logging.WARNING)
     run_demo(keep=keep, serve=serve, write=typer.echo)
 
 

@@ -8,6 +8,8 @@ import logging
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from triage.config import Account
 from triage.delivery import deliver, due_date
 from triage.errors import CredentialError, MailboxError, SignInRefusedError, TriageError
 from triage.mailbox import Mailbox
+from triage.resources import own_model_path
 from triage.session import Session, describe
 
 log = logging.getLogger("triage")
@@ -82,6 +85,7 @@ class Daemon:
         self._looked: set[str] = set()
         # Accounts where something arrived since their last pass began.
         self._arrived: set[str] = set()
+        self._trainer: subprocess.Popen[bytes] | None = None
         session.stop = self._ending.is_set
         self._scheduler = BackgroundScheduler(
             timezone=self._config.zone,
@@ -135,6 +139,9 @@ class Daemon:
         )
         self._scheduler.add_job(
             self._heartbeat, IntervalTrigger(seconds=HEARTBEAT_SECONDS, timezone=self._config.zone), id="heartbeat"
+        )
+        self._scheduler.add_job(
+            self.learn, CronTrigger(hour=at.hour, minute=at.minute, second=30, timezone=self._config.zone), id="learn"
         )
 
     # --- Jobs ---
@@ -242,11 +249,27 @@ class Daemon:
         with self._busy:
             self._session.worker.close_if_idle(WORKER_IDLE_SECONDS)
 
+    def learn(self) -> "subprocess.Popen[bytes] | None":
+        """Once a day, if the parent has corrected something since: `triage train`, in a process of its own."""
+        state = self._session.store.path.parent
+        corrected, own = self._session.store.last_correction(), own_model_path(state)
+        if corrected is None or (own.exists() and own.stat().st_mtime >= corrected.timestamp()):
+            return None
+        if self._trainer is None or self._trainer.poll() is not None:
+            log.info("learning from your corrections")
+            command = [sys.executable, "-m", "triage", "--state", str(state), "train"]
+            self._trainer = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        return self._trainer
+
     # --- Ending ---
 
     def _finish(self) -> None:
         self._ending.set()
         self._scheduler.pause()
+        if self._trainer is not None and self._trainer.poll() is None:
+            # It writes beside the model and then into its place, so that an end at any moment leaves a whole one.
+            self._trainer.kill()
+            self._trainer.wait()
         for watcher in self._watchers.values():
             watcher.reconnect()
         # A job under way stops at its next step; if it does not get there, its connection is cut.

@@ -375,6 +375,11 @@ class Store:
         )
         return [(row["text"], tuple(json.loads(row["labels"]))) for row in rows]
 
+    def last_correction(self) -> datetime | None:
+        """When the parent last said something that teaches a label."""
+        rows = self._rows("SELECT max(at) AS at FROM correction WHERE labels IS NOT NULL AND text != ''")
+        return time_of(rows[0]["at"]) if rows[0]["at"] else None
+
     def learn_sender(self, address: str, name: str, at: datetime) -> None:
         """The parent showed that this address writes for the school."""
         self._write("INSERT OR IGNORE INTO sender VALUES (?, ?, ?)", address, name, utc_text(at))
