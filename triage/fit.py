@@ -241,7 +241,8 @@ def _cross_probabilities(
 ) -> npt.NDArray[np.float64]:
     found = np.zeros(len(truth))
     for learn, held in GroupKFold(min(_FOLDS, len(set(group.tolist())))).split(features, groups=group):
-        found[held] = _logistic(features[learn], truth[learn], weight[learn]).predict_proba(features[held])[:, 1]
+        if truth[learn].any():
+            found[held] = _logistic(features[learn], truth[learn], weight[learn]).predict_proba(features[held])[:, 1]
     return found
 
 

@@ -48,6 +48,7 @@ def _probable_child(message: Message) -> str | None:
             name = re.sub(r"['’]s?$", "", match.group())
             if (
                 name.lower() in words("not_names")
+                or name.lower() in words("common_words")
                 or name.lower() in strangers
                 or len(name) < 2
                 or (name.isupper() and len(name) > 2)
@@ -56,10 +57,11 @@ def _probable_child(message: Message) -> str | None:
             scores[name] += _weight(line, match, subject=line is message.subject)
     if not scores:
         return None
-    # "Maya Rivera" is one child: the surname's score is not a rival.
-    (best, score), *_ = scores.most_common(1)
-    lower = len(re.findall(rf"(?<![\w]){re.escape(best.lower())}(?!\w)", own))
-    return best if score >= 5 and not lower else None
+    # "Maya Rivera" is one child: the surname has no score, and so is no rival.
+    (best, score), *rivals = scores.most_common(2)
+    lead = score - max((rival for _, rival in rivals), default=0)
+    lower = re.search(rf"(?<!\w){re.escape(best.lower())}(?!\w)", own)
+    return best if min(score, lead) >= 3 and not lower else None
 
 
 def _weight(line: str, match: re.Match[str], *, subject: bool) -> int:
@@ -93,7 +95,10 @@ def _strangers(message: Message) -> set[str]:
     people = (message.sender, *message.recipients)
     texts = [message.parts.signature, *(person.name for person in people)]
     texts += [re.sub(r"[._-]", " ", person.address.partition("@")[0]) for person in people]
-    texts += re.findall(r"(?im)^(?:hi|hello|dear|hey|good \w+|hola|estimad\w+|querid\w+)[ ,]+([^\n,!.:]{1,60})", own)
+    greeting = r"(?im)^(?:hi|hello|dear|hey|good \w+|hola|estimad\w+|querid\w+)"
+    texts += re.findall(rf"{greeting} +([^\n,!.:]{{1,60}})", own)
+    # "Hello, Maya has ..." greets nobody by name; "Hello, Dana," does.
+    texts += re.findall(rf"{greeting}, +([^\n,!.:]{{1,30}})(?:[,!.:]|$)", own)
     texts += re.findall(rf"{TITLE} ((?:{NAME})(?:[ -](?:{NAME}))?)", own)
     # Somebody who opens with "Beata, come in" speaks to the parent.
     texts += re.findall(r"\A\s*([A-Z]\w+(?: [A-Z]\w+)?),\s", own)
