@@ -14,7 +14,7 @@ from email.utils import format_datetime
 
 from triage.errors import RefusedError
 from triage.mailbox import Mail, Mailbox
-from triage.plan import Action, Place
+from triage.plan import Action, Place, Selected
 from triage.rows import Op
 from triage.store import MAX_TRIES, Store
 
@@ -121,6 +121,9 @@ class Applier:
                     self._gone(op)
                 elif (wanted <= now) if first.kind in ("tag", "label") else not (wanted & now):
                     self._store.mark(op, "done", uid=uid)
+                    if first.kind in ("tag", "untag"):
+                        # With the journal's row, or our own tag would be taken for the parent's.
+                        self._store.set_tags(self._account, op.action.key, now)
                 else:
                     self._fail(op, "the server did not keep the tag")
 
@@ -238,7 +241,11 @@ class Applier:
     def _remove(self, ops: list[Op]) -> None:
         """Take back what we added: a note or draft of ours, or the copy of a message whose original stands."""
         originals = {op.id: self._original_stands(op) for op in ops if not op.action.message_id}
-        selected = self._box.select(ops[0].action.place.folder)
+        selected = self._open(ops[0].action.place.folder)
+        if selected is None:
+            for op in ops:
+                self._store.mark(op, "vanished")
+            return
         uids = [op.action.place.uid for op in ops]
         ids, keys = self._box.message_ids(uids), self._box.keys(uids)
         for op in ops:
@@ -257,8 +264,8 @@ class Applier:
         known = self._store.message(self._account, op.action.key)
         if known is None:
             return False
-        selected = self._box.select(known.place.folder, readonly=True)
-        same = selected.uidvalidity == known.place.uidvalidity
+        selected = self._open(known.place.folder, readonly=True)
+        same = selected is not None and selected.uidvalidity == known.place.uidvalidity
         return same and self._box.keys([known.place.uid]).get(known.place.uid) == op.action.key
 
     # --- What they share ---
@@ -268,15 +275,23 @@ class Applier:
         folder = ops[0].action.place.folder
         selected = self._box.selected
         if selected is None or selected.folder != folder or selected.read_only:
-            selected = self._box.select(folder)
-        if selected.read_only:
+            selected = self._open(folder)
+        if selected is None or selected.read_only:
+            reason = f'folder "{folder}" ' + ("is not there any more" if selected is None else "is read-only")
             for op in ops:
-                self._fail(op, f'folder "{folder}" is read-only')
+                self._fail(op, reason)
             return []
         for op in ops:
             if op.action.place.uidvalidity != selected.uidvalidity:
                 self._fail(op, f'folder "{folder}" was rebuilt meanwhile')
         return [op for op in ops if op.action.place.uidvalidity == selected.uidvalidity]
+
+    def _open(self, folder: str, *, readonly: bool = False) -> Selected | None:
+        """Select a folder, None where it cannot be: the parent may have renamed or removed it."""
+        try:
+            return self._box.select(folder, readonly=readonly)
+        except RefusedError:
+            return None
 
     def _target(self, folder: str) -> tuple[int, int]:
         """UIDVALIDITY and UIDNEXT of a target folder, which is made if it is not there."""
@@ -317,6 +332,7 @@ class Applier:
                 self._recover_filing(op)
             elif op.action.kind not in ("note", "draft"):
                 self._store.mark(op, "failed", detail=INTERRUPTED)
+        self._recover_tags([op for op in open_ops if op.action.kind in ("tag", "untag")])
         for key, place in self._places.items():
             self._store.set_place(self._account, key, place)
         self._recover_notes([op for op in open_ops if op.action.kind in ("note", "draft")])
@@ -329,15 +345,19 @@ class Applier:
         target, arrival = op.action.target, op.arrival
         status = self._box.status(target)
         same = status is not None and status.uidvalidity == arrival.uidvalidity
+        if status is None and op.state == "copied":
+            # The copy was there and its folder is not: nothing is removed, and a person has to look.
+            self._failed[op.action.key] = f'folder "{target}", which holds its copy, is not there any more'
+            return
         if status is None:
             self._store.mark(op, "failed", detail=INTERRUPTED)
             self._failed[op.action.key] = INTERRUPTED
             return
         # A target that was rebuilt has new UIDs for all: look through the whole of it.
         found = self._arrivals(target, arrival.uid if same else 1)
-        selected = self._box.select(op.action.place.folder)
+        selected = self._open(op.action.place.folder)
         uid = op.action.place.uid
-        same_source = selected.uidvalidity == op.action.place.uidvalidity
+        same_source = selected is not None and selected.uidvalidity == op.action.place.uidvalidity
         in_source = same_source and self._box.keys([uid]).get(uid) == op.action.key
         in_target = found.get(op.action.key)
         if in_target is None and in_source:
@@ -350,6 +370,21 @@ class Applier:
             self._take_out([(op, in_target)], target, status.uidvalidity)
         else:
             self._filed(op, Place(target, status.uidvalidity, in_target))
+
+    def _recover_tags(self, ops: Sequence[Op]) -> None:
+        """What a command that was cut short did to tags is ours, and no word of the parent's."""
+        by_folder: dict[str, list[Op]] = defaultdict(list)
+        for op in ops:
+            by_folder[op.action.place.folder].append(op)
+        for folder, members in by_folder.items():
+            selected = self._open(folder, readonly=True)
+            if selected is None:
+                continue
+            here = [op for op in members if op.action.place.uidvalidity == selected.uidvalidity]
+            flags = self._box.flags([op.action.place.uid for op in here])
+            for op in here:
+                if op.action.place.uid in flags:
+                    self._store.set_tags(self._account, op.action.key, flags[op.action.place.uid])
 
     def _recover_notes(self, ops: Sequence[Op]) -> None:
         due: list[Op] = []
@@ -395,8 +430,6 @@ class Applier:
             for op in ops:
                 if op.action.kind == "move" and op.state == "done":
                     self._store.set_place(self._account, key, op.arrival)
-            tags = {tag for op in ops if op.action.kind == "tag" and op.state == "done" for tag in op.action.tags}
-            self._store.set_tags(self._account, key, stored.tags | tags)
             self._store.set_status(self._account, key, "done")
         elif reason == "":
             self._store.set_status(self._account, key, "released", "moved by somebody else")

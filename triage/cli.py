@@ -185,7 +185,9 @@ def show_prompts(
 ) -> None:
     """The calm-response prompts for one message; needs no configuration."""
     with _worker(settings, every_mail=True) as worker:
-        source, judged = next(iter(_judge_files(worker, find_mails([path]))))
+        source, judged = next(iter(_judge_files(worker, find_mails([path]))), (Source(path), None))
+    if judged is None:
+        raise UsageError(f"{path}: holds no mail")
     if judged.error:
         raise TriageError(f"{source.path}: {judged.error}")
     if judged.card is None:
@@ -246,7 +248,10 @@ def show_digest(
     """The digest of the day that ends at that date's digest hour."""
     if deliver_it:
         with settings.session("digest") as session:
-            today = day or session.clock().astimezone(session.config.zone).date()
+            today = session.clock().astimezone(session.config.zone).date()
+            if day is not None and day > today:
+                raise UsageError(f"{day} has not come yet; a digest can be delivered for today or a day before")
+            today = day or today
             done = deliver(session, today)
         say(f"digest of {today}: " + ("delivered" if done else "nothing to deliver, or delivered before"))
         return
@@ -289,7 +294,7 @@ def correct(
             correction = Correction(stored.key, stored.place, tuple(chosen), "command")
             store.add_correction(stored.account, correction, "", system_clock(), applied=False)
             store.set_labels(stored.account, stored.key, chosen[0], [label for label in LABELS if label in chosen])
-    typer.echo(f"noted: {', '.join(chosen)}; `triage train` learns from it")
+    typer.echo(f"noted: {', '.join(chosen)}; it is learned from after the next pass")
 
 
 @command("train")

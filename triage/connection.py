@@ -93,9 +93,10 @@ def sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> Non
         broken = isinstance(error.__context__, imap_errors.IMAPClientAbortError | OSError) or isinstance(error, OSError)
         if broken or any(code in text for code in ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "TOO MANY")):
             raise MailboxError(f"{who}: the server cannot sign anybody in just now; try again later") from None
+        given = "by password_command" if account.password_command else f"with `triage password {account.name}`"
         raise SignInRefusedError(
             f"{who}: the server refused user name and password; "
-            f"many providers want an app password here (store it with `triage password {account.name}`)"
+            f"many providers want an app password here (given {given})"
         ) from None
 
 

@@ -82,11 +82,16 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
         return visit.report
     if (many := too_many_moves(action for actions in planned.values() for action in actions)) and not work.agreed:
         visit.report.error = (
-            f"{many} messages would be moved at once; look at `triage once --dry-run`, then run `triage once --yes`"
+            f"{many} messages would be moved at once; end `triage run` if it runs, look at `triage once --dry-run`, "
+            "then run `triage once --yes`"
         )
         return visit.report
     _act(visit, applier, {entry.key: entry for entry in entries}, planned, first=before is None)
-    work.store.save_folder(account.name, account.folder, FolderState.of(selected, work.clock()))
+    after = box.status(account.folder)
+    state = FolderState.of(selected, work.clock())
+    # What we moved away ourselves is not missed; what arrived meanwhile is still to be looked at.
+    existed = after.exists if after is not None else selected.exists
+    work.store.save_folder(account.name, account.folder, replace(state, existed=existed))
     return visit.report
 
 
@@ -113,7 +118,10 @@ def _reset(selected: Selected, before: FolderState | None) -> str:
     if before is None:
         return ""
     if selected.uidvalidity != before.uidvalidity:
-        return f'folder "{name}" was rebuilt by the server; if your mail is all there, run `triage once --yes`'
+        return (
+            f'folder "{name}" was rebuilt by the server; if your mail is all there, '
+            "end `triage run` if it runs, and run `triage once --yes`"
+        )
     if selected.exists == 0 and before.existed >= EMPTIED_FROM:
         return f'folder "{name}" held {before.existed} messages and is suddenly empty; if you emptied it, all is well'
     return ""
@@ -302,8 +310,6 @@ def _settle(visit: Visit, entry: _Entry, actions: Sequence[Action], outcome: Out
     else:
         _count(report, entry.judgement.verdict, actions)
         store.set_status(name, entry.key, "done")
-        tags = {tag for action in actions if action.kind == "tag" for tag in action.tags}
-        store.set_tags(name, entry.key, tags | entry.summary.flags)
         if entry.key in outcome.places:
             store.set_place(name, entry.key, outcome.places[entry.key])
 

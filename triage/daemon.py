@@ -219,6 +219,10 @@ class Daemon:
     def _digest(self) -> None:
         with self._busy:
             session = self._session
+            first = self._pauses[self._config.accounts[0].name]
+            if first.failing:
+                # The digest goes into the first account's inbox; a server that refuses is not asked twice as often.
+                return
             day = due_date(session.store, self._config, session.clock())
             # After a start every account is looked at once before its mail is summed up.
             ready = len(self._looked) == len(self._config.accounts) > 0
@@ -228,7 +232,9 @@ class Daemon:
                 done = deliver(session, day)
             except TriageError as error:
                 if not self._ending.is_set():
-                    log.warning("digest of %s: %s; trying again", day, error)
+                    seconds = first.after(error)
+                    log.warning("digest of %s: %s; trying again in %s", day, error, _in_words(seconds))
+                    self._again_in(self._config.accounts[0], seconds)
             else:
                 log.info("digest of %s: %s", day, "delivered" if done else "nothing to say")
 

@@ -27,7 +27,7 @@ DATES_FROM = timedelta(days=45)
 
 def digest_of(store: Store, config: Config, wording: Wording, start: datetime, end: datetime) -> Digest:
     """The digest of (start, end]."""
-    day = Day(start, end, store.between(start, end), store.between(start - DATES_FROM, start))
+    day = Day(start, end, store.between(start, end), store.between(start - DATES_FROM, start), store.troubles())
     return build_digest(day, config, wording)
 
 
@@ -55,7 +55,8 @@ def deliver(session: Session, day: date) -> bool:
     known = store.delivery(day)
     if known is not None and known.state == "done":
         return False
-    end = digest_end(day, config.digest.at, config.zone)
+    # A digest that is asked for before its hour covers what there is so far; the next one begins there.
+    end = min(digest_end(day, config.digest.at, config.zone), session.clock())
     digest = digest_of(store, config, session.wording, _start(store, config, end), end)
     if digest.empty and not config.digest.empty:
         store.save_delivery(Delivery(day, "", "", end, "done", 0, 0))

@@ -92,12 +92,13 @@ class Digest:
     dates: tuple[DateLine, ...]
     counts: dict[str, int]
     lines: tuple[str, ...]
+    waits: bool
     footer: str
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to say."""
-        return not self.sections and not self.dates and not self.counts["failed"]
+        return not (self.sections or self.dates or self.counts["failed"] or self.waits)
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `digest --format json`."""
@@ -121,12 +122,16 @@ def digest_start(end: datetime, zone: ZoneInfo) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a digest is made from: the messages of (start, end], and those before whose dates may lie ahead."""
+    """What a digest is made from: the messages of (start, end], and those before whose dates may lie ahead.
+
+    `troubles` are sentences about accounts that wait for a person.
+    """
 
     start: datetime
     end: datetime
     rows: Sequence[Stored]
     earlier: Sequence[Stored] = ()
+    troubles: Sequence[str] = ()
 
 
 # --- Building --------------------------------------------------------------------------------------------
@@ -158,7 +163,8 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
         sections=sections,
         dates=dates,
         counts=counts,
-        lines=tuple(_closing_lines(counts, day.start.astimezone(zone), wording)),
+        lines=(*day.troubles, *_closing_lines(counts, day.start.astimezone(zone), wording, waits=bool(day.troubles))),
+        waits=bool(day.troubles),
         footer=words["footer"],
     )
 
@@ -263,9 +269,12 @@ def _summary(counts: dict[str, int], words: dict[str, str]) -> str:
     return ", ".join(named)
 
 
-def _closing_lines(counts: dict[str, int], start: datetime, wording: Wording) -> Iterable[str]:
+def _closing_lines(counts: dict[str, int], start: datetime, wording: Wording, *, waits: bool) -> Iterable[str]:
     words = wording.words["digest"]
-    yield words["all_done"] if counts["school"] else words["nothing"].format(since=wording.moment(start.isoformat()))
+    if not waits:
+        yield (
+            words["all_done"] if counts["school"] else words["nothing"].format(since=wording.moment(start.isoformat()))
+        )
     if counts["seen"]:
         yield words["counts"].format(**{name: counts[name] for name in ("seen", "school", "other")})
     if counts["failed"]:

@@ -66,6 +66,8 @@ def _people(config: Config) -> str:
 def _state(session: Session, state: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(state).free // 2**20
     yield Finding("ok" if free > 100 else "warn", "state", f"{state}: usable, {free:,} MB free")
+    for text in session.store.troubles():
+        yield Finding("warn", "last pass", text)
     for message in session.store.troubled():
         yield Finding(
             "warn",
@@ -85,7 +87,9 @@ def _model(session: Session, state: Path) -> Finding:
         (judged,) = session.worker.judge([RawMail(_PROBE)], [], session.clock().date())
     except TriageError as error:
         return Finding("fail", "model", str(error))
-    return Finding("ok", "model", f"{path}: judges mail" if judged.verdict else f"{path}: {judged.error}")
+    if judged.verdict is None:
+        return Finding("fail", "model", f"{path}: {judged.error}")
+    return Finding("ok", "model", f"{path}: judges mail")
 
 
 def _clock(session: Session) -> Finding:

@@ -9,9 +9,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from triage.classify import Verdict, classify
+from triage.classify import Scores, Verdict, classify
 from triage.config import Config
-from triage.facts import find_facts
+from triage.errors import ConfigError
+from triage.facts import Facts, find_facts
 from triage.message import Message, UnreadableError, parse_message
 from triage.plan import deserves_card
 from triage.prompts import Card, Wording, draft_mail, make_card, note_mail, note_text
@@ -70,28 +71,55 @@ def judge(
     mails: Sequence[RawMail], household: Household, model: "Model", today: date, *, words: bool = False
 ) -> list[Judgement]:
     """One judgement for each mail, in order; a mail that cannot be read is told by its `error`."""
-    read: list[Message | str] = []
-    for mail in mails:
-        try:
-            read.append(parse_message(mail.raw, mail.received))
-        except UnreadableError as error:
-            read.append(str(error))
-    messages = [message for message in read if isinstance(message, Message)]
-    facts = [find_facts(message, household.config, household.learned) for message in messages]
-    scores = iter(model.score(messages, facts))
-    remaining = iter(facts)
+    read = [_read(mail, household) for mail in mails]
+    scores = iter(_scores([entry for entry in read if not isinstance(entry, str)], model))
     wording = Wording(household.config.language, household.overrides)
     found = []
     for entry in read:
         if isinstance(entry, str):
             found.append(Judgement(error=entry))
-        else:
-            its_facts = next(remaining)
-            verdict = classify(entry, its_facts, next(scores), model.thresholds)
-            judgement = _judgement(entry, verdict, household, wording, today)
-            own = f"{entry.subject}\n{entry.parts.own}"
-            found.append(replace(judgement, own_words=own) if words else judgement)
+            continue
+        (message, facts), its_scores = entry, next(scores)
+        if isinstance(its_scores, Exception):
+            found.append(Judgement(error=_odd(its_scores)))
+            continue
+        try:
+            verdict = classify(message, facts, its_scores, model.thresholds)
+            judgement = _judgement(message, verdict, household, wording, today)
+        except ConfigError:
+            # A user's own wording is wrong: that is no mail's fault.
+            raise
+        except Exception as error:  # noqa: BLE001 - one mail's oddity must not cost the others their judgement
+            found.append(Judgement(error=_odd(error)))
+            continue
+        own = f"{message.subject}\n{message.parts.own}"
+        found.append(replace(judgement, own_words=own) if words else judgement)
     return found
+
+
+def _read(mail: RawMail, household: Household) -> tuple[Message, Facts] | str:
+    try:
+        message = parse_message(mail.raw, mail.received)
+        return message, find_facts(message, household.config, household.learned)
+    except UnreadableError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - as above
+        return _odd(error)
+
+
+def _scores(read: Sequence[tuple[Message, Facts]], model: "Model") -> list[Scores | Exception]:
+    """Scores of all in one go; where that fails, of each alone."""
+    try:
+        return [*model.score([message for message, _ in read], [facts for _, facts in read])]
+    except Exception as error:  # noqa: BLE001 - as above
+        if len(read) == 1:
+            return [error]
+        return [score for entry in read for score in _scores([entry], model)]
+
+
+def _odd(error: Exception) -> str:
+    # The class alone: an exception's text may quote the mail.
+    return f"this mail is too odd to be judged ({type(error).__name__})"
 
 
 def _judgement(message: Message, verdict: Verdict, household: Household, wording: Wording, today: date) -> Judgement:

@@ -190,7 +190,10 @@ class Mailbox:
         try:
             with self._command():
                 found = self._client.folder_status(folder, items)
-        except RefusedError:
+        except RefusedError as error:
+            # A folder that is there and cannot be looked into is something else than none.
+            if "NONEXISTENT" not in str(error) and "\\Noselect" not in self.folders().get(folder, {"\\Noselect"}):
+                raise
             return None
         return Selected(
             folder,
@@ -205,8 +208,11 @@ class Mailbox:
     def select(self, folder: str, *, readonly: bool = False) -> Selected:
         """SELECT, or EXAMINE with `readonly`."""
         self._check(folder)
-        with self._command():
-            found = self._client.select_folder(folder, readonly=readonly)
+        try:
+            with self._command():
+                found = self._client.select_folder(folder, readonly=readonly)
+        except RefusedError:
+            raise RefusedError(f'account "{self._account}": folder "{folder}" cannot be opened; is it there?') from None
         self.selected = Selected(
             folder,
             int(found.get(b"UIDVALIDITY", 0)),

@@ -185,8 +185,12 @@ def _from_parser(
 _FORWARDED = re.compile(r"(fwd?|rv|reenv\w*|tr|wg)\s*:", re.IGNORECASE)
 
 
+# A Date outside of these is broken, or meant to break something.
+_FIRST_YEAR, _LAST_YEAR = 1980, 2100
+
+
 def _date(mail: mailparser.MailParser) -> datetime | None:
-    if mail.date is None:
+    if mail.date is None or not _FIRST_YEAR <= mail.date.year <= _LAST_YEAR:
         return None
     at: datetime = mail.date if mail.date.tzinfo else mail.date.replace(tzinfo=UTC)
     try:

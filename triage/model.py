@@ -136,15 +136,28 @@ def save(model: Model, path: Path) -> None:
         },
     }
     raw = skops.io.dumps(content, compression=zipfile.ZIP_DEFLATED, compresslevel=6)
-    manifest = {"format": FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "scikit-learn": sklearn.__version__}
+    manifest = {
+        "format": FORMAT,
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        # Between the two writes below the old file stands beside the new manifest.
+        "before": _hash_of(path),
+        "scikit-learn": sklearn.__version__,
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for target, data in ((path, raw), (_manifest(path), (json.dumps(manifest, indent=1) + "\n").encode())):
+        for target, data in ((_manifest(path), (json.dumps(manifest, indent=1) + "\n").encode()), (path, raw)):
             beside = target.with_name(f"{target.name}.new")
             beside.write_bytes(data)
             beside.replace(target)
     except OSError as error:
         raise ModelError(f"{path}: the model cannot be written ({error.strerror}); name another file with -o") from None
+
+
+def _hash_of(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _packed(linear: Linear) -> dict[str, Any]:
@@ -166,7 +179,8 @@ def load(path: Path) -> Model:
         manifest = json.loads(_manifest(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ModelError(f"{path}: no readable model there") from None
-    if manifest.get("format") != FORMAT or hashlib.sha256(raw).hexdigest() != manifest.get("sha256"):
+    known = (manifest.get("sha256"), manifest.get("before"))
+    if manifest.get("format") != FORMAT or hashlib.sha256(raw).hexdigest() not in known:
         raise ModelError(f"{path}: is damaged or not the file that belongs to its manifest")
     try:
         with warnings.catch_warnings():

@@ -200,11 +200,15 @@ def complete_corrections(visit: Visit) -> None:
             words = judged.own_words
             primary: Primary = known.judgement["verdict"]["primary"] if known.judgement else "other_school"
             _learn_sender(store, primary, judged, visit.work.clock())
-        store.complete_correction(number, words)
+        store.complete_correction(number, words, visit.work.clock())
 
 
 def _fetch_again(visit: Visit, known: Stored) -> Fetched | None:
-    selected = visit.box.select(known.place.folder, readonly=True)
+    try:
+        selected = visit.box.select(known.place.folder, readonly=True)
+    except RefusedError:
+        # The parent renamed or removed the folder: the correction stands, without the mail's words.
+        return None
     if selected.uidvalidity != known.place.uidvalidity:
         return None
     fetched = next(visit.box.read([known.place.uid]), None)

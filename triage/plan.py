@@ -321,10 +321,12 @@ def plan_undo(done: Collection[Done], now: Mapping[str, Place]) -> list[Action]:
         filed = moved.get(action.key)
         left_at = filed.place if filed is not None and filed.action.kind == "move" else action.place
         in_place = here is not None and here.folder == left_at.folder
+        # A message that an undo which was cut short has put back already still loses our tags.
+        at_home = here is not None and here.folder in (left_at.folder, action.place.folder)
         match action.kind:
-            case "tag" if in_place:
+            case "tag" if at_home:
                 actions.append(Action("untag", action.key, here or left_at, tags=action.tags))
-            case "label" if in_place:
+            case "label" if at_home:
                 actions.append(Action("unlabel", action.key, here or left_at, tags=action.tags))
             case "move" if in_place:
                 actions.append(Action("move", action.key, here or left_at, action.place.folder))

@@ -80,7 +80,10 @@ class Session:
             self.config, account, self.store, self.worker, run, self.clock, self.stop, progress, dry_run, agreed
         )
         with self.connect(account) as box:
-            return run_pass(work, box)
+            report = run_pass(work, box)
+        if not dry_run:
+            self.store.set_trouble(account.name, describe(TriageError(report.error), account) if report.error else "")
+        return report
 
 
 def describe(error: TriageError, account: Account) -> str:

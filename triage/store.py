@@ -96,6 +96,17 @@ class Store:
         digest = hmac.new(bytes.fromhex(key), purpose.encode(), "sha256").hexdigest()
         return f"<{digest[:40]}@triage.invalid>"
 
+    # --- What keeps an account from being looked after ---
+
+    def set_trouble(self, account: str, text: str) -> None:
+        """Why the last pass over an account did not act, empty where it did."""
+        self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", f"trouble {account}", text)
+
+    def troubles(self) -> list[str]:
+        """One sentence for each account that waits for a person."""
+        rows = self._rows("SELECT value FROM meta WHERE name LIKE 'trouble %' AND value != '' ORDER BY name")
+        return [row["value"] for row in rows]
+
     # --- Runs ---
 
     def begin_run(self, command: str, at: datetime) -> str:
@@ -221,10 +232,10 @@ class Store:
         ]
 
     def keys_in(self, account: str, folder: str, uidvalidity: int, *, newest: int) -> dict[int, str]:
-        """UID to key of the newest known messages of a folder."""
+        """UID to key of the newest messages of a folder that are settled."""
         rows = self._rows(
             "SELECT uid, key FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? "
-            "ORDER BY uid DESC LIMIT ?",
+            "AND status IN ('done', 'released') ORDER BY uid DESC LIMIT ?",
             account, folder, uidvalidity, newest,
         )  # fmt: skip
         return {row["uid"]: row["key"] for row in rows}
@@ -308,8 +319,8 @@ class Store:
     def is_arrival(self, account: str, place: Place) -> bool:
         """Whether we ourselves put a message or note into this place."""
         rows = self._rows(
-            "SELECT 1 FROM op WHERE account = ? AND state = 'done' AND target = ? AND dst_uidvalidity = ? "
-            "AND dst_uid = ?",
+            "SELECT 1 FROM op WHERE account = ? AND state IN ('done', 'copied', 'failed') AND target = ? "
+            "AND dst_uidvalidity = ? AND dst_uid = ?",
             account, place.folder, place.uidvalidity, place.uid,
         )  # fmt: skip
         return bool(rows)
@@ -323,14 +334,12 @@ class Store:
         )  # fmt: skip
         return bool(rows)
 
-    def mark_undone(self, run: str, account: str, keys: Iterable[str]) -> None:
-        """What a run did to these messages was put back."""
-        with self.transaction():
-            for key in keys:
-                self._db.execute(
-                    "UPDATE op SET state = 'undone' WHERE run = ? AND account = ? AND key = ? AND state = 'done'",
-                    (run, account, key),
-                )
+    def mark_undone(self, account: str, key: str, *, but: str) -> None:
+        """What was done to this message was put back, by the run `but`."""
+        self._write(
+            "UPDATE op SET state = 'undone' WHERE account = ? AND key = ? AND state = 'done' AND run != ?",
+            account, key, but,
+        )  # fmt: skip
 
     def accounts_of(self, run: str) -> list[str]:
         """The accounts on which a run did something."""
@@ -345,8 +354,13 @@ class Store:
         ]
 
     def done_of(self, run: str, account: str) -> list[Done]:
-        """What a run changed, as `plan_undo` needs it."""
-        return [Done(op.action, op.arrival) for op in self.ops_of(run, account) if op.state == "done"]
+        """What a run changed, as `plan_undo` needs it; also tags that an earlier run, cut short, had set before it."""
+        rows = self._rows(
+            "SELECT * FROM op WHERE account = ? AND state = 'done' AND (run = ? OR (kind IN ('tag', 'label') "
+            "AND key IN (SELECT key FROM op WHERE run = ? AND account = ? AND state = 'done'))) ORDER BY id",
+            account, run, run, account,
+        )  # fmt: skip
+        return [Done(op.action, op.arrival) for op in map(op_of, rows)]
 
     # --- Corrections and senders ---
 
@@ -363,9 +377,9 @@ class Store:
         rows = self._rows("SELECT id, key FROM correction WHERE account = ? AND applied = 0 ORDER BY id", account)
         return [(row["id"], row["key"]) for row in rows]
 
-    def complete_correction(self, correction: int, text: str) -> None:
-        """The mail's own words, read after the fact."""
-        self._write("UPDATE correction SET text = ?, applied = 1 WHERE id = ?", text, correction)
+    def complete_correction(self, correction: int, text: str, at: datetime) -> None:
+        """The mail's own words, read after the fact; only from then on can anything be learned from it."""
+        self._write("UPDATE correction SET text = ?, at = ?, applied = 1 WHERE id = ?", text, utc_text(at), correction)
 
     def corrections(self) -> list[tuple[str, tuple[str, ...]]]:
         """(text, labels) of each corrected message that teaches something, the last word on each."""

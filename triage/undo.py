@@ -64,15 +64,7 @@ def undo(session: Session, box: Mailbox, account: str, run: str, this_run: str) 
                 if key not in outcome.failed:
                     # What was put back is not filed again: the parent has decided.
                     store.set_status(account, key, "released", "put back by undo")
-                    store.mark_undone(run, account, [key])
-                    _forget_tags(store, account, key, by_key[key])
+                    store.mark_undone(account, key, but=this_run)
             for key, place in outcome.places.items():
                 store.set_place(account, key, place)
     return Undone(len(by_key) - len(left), left)
-
-
-def _forget_tags(store: Store, account: str, key: str, actions: Sequence[Action]) -> None:
-    stored = store.message(account, key)
-    taken = {tag for action in actions if action.kind == "untag" for tag in action.tags}
-    if stored is not None and taken:
-        store.set_tags(account, key, stored.tags - taken)
