@@ -201,6 +201,20 @@ def test_a_refused_message_stays_and_the_others_go_on(tmp_path: Path, server: Se
     assert len(parent.notes()) == (9 if can_file else 10)
 
 
+def test_our_own_tag_is_never_the_parents_word(tmp_path: Path) -> None:
+    """Where the tag was set and the move refused, the state knows the tag; so it is no correction."""
+    server = Server("MOVE", "UIDPLUS")
+    parent = Parent(tmp_path, server)
+    parent.deliver(1)
+    server.refuse = lambda command, _uid: "no" if command == "MOVE" else None
+    parent.one_pass()
+    (key,) = parent.judged
+    with Store(tmp_path) as store:
+        stored = store.message("home", key)
+    assert stored is not None
+    assert stored.tags == {"triage-homework", "triage-school"}
+
+
 def test_three_failures_put_a_message_into_quarantine(tmp_path: Path) -> None:
     """It is not tried a fourth time."""
     server = Server()

@@ -102,6 +102,26 @@ def test_prompts_for_other_mail_are_refused(run_triage: Run, mails: Path) -> Non
         assert words in done.stderr
 
 
+def test_a_folder_without_mail_is_told(run_triage: Run, tmp_path: Path) -> None:
+    """There is nothing to read, and that is said."""
+    (tmp_path / "empty").mkdir()
+    done = run_triage("prompts", str(tmp_path / "empty"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "holds no mail" in done.stderr
+
+
+@pytest.mark.parametrize("year", [1, 1970, 9999])
+def test_a_date_out_of_this_world_costs_nothing(run_triage: Run, year: int) -> None:
+    """Such a mail is judged like any other, as if it had no Date."""
+    raw = a_mail("homework").replace(b"\r\nMessage-ID", b"\r\nX: y\r\nMessage-ID")
+    lines = [b"Date: Fri, 31 Dec %04d 23:59:59 +0000" % year if line.startswith(b"Date:") else line
+             for line in raw.split(b"\r\n")]  # fmt: skip
+    done = run_triage("classify", "-", "--json", stdin=b"\r\n".join(lines))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["primary"] == "homework"
+
+
 # --- What bad input gets -------------------------------------------------------------------------------------
 
 
@@ -219,7 +239,7 @@ def test_what_reads_our_output_may_stop(mails: Path, tmp_path: Path) -> None:
 
 def test_digest_in_every_form(household: Household) -> None:
     """Text, HTML and JSON of the same day; a named day; written to a file where the configuration says so."""
-    household.write_config('[digest]\ndeliver = ["file"]\n')
+    household.write_config('[digest]\nat = "23:59"\ndeliver = ["file"]\n')
     household.deliver(a_mail("behavior"), a_mail("praise"), a_mail("not_school"))
     assert household.run("once").returncode == 0
     text, html, as_json = (household.run("digest", "--format", form) for form in ("text", "html", "json"))

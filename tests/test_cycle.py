@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import Household
 from tests.support.dovecot import Dovecot
 from tests.support.mail import a_mail
+from triage.store import Store
 
 KINDS = ("homework", "behavior", "meeting_request", "praise", "other_school", "not_school")
 FOLDER_OF = {
@@ -326,6 +327,66 @@ def test_a_full_mailbox_loses_nothing(tmp_path_factory: pytest.TempPathFactory, 
             assert "OVERQUOTA" in done.stderr
     finally:
         server.stop()
+
+
+def rename(household: Household, old: str, new: str) -> None:
+    with household.server.client(household.user) as client:
+        client.rename_folder(old, new)
+
+
+def test_a_renamed_folder_stops_neither_filing_nor_undo(household: Household) -> None:
+    """A correction of a mail in it is kept, new mail is filed, and undo puts back what it can and names the rest."""
+    household.deliver(a_mail("homework", number=801), a_mail("behavior", number=802))
+    once(household)
+    rename(household, "School/Behavior", "School/Conduct")
+    assert household.run("correct", "behavior-802@test.example", "praise").returncode == 0
+    household.deliver(a_mail("praise", number=803))
+    assert once(household)["filed"] == 1
+    runs = household.run("undo")
+    assert runs.returncode == 0, runs.stderr
+    assert places(household)["<praise-803@test.example>"][0] == "INBOX"
+    first = household.run("undo")
+    assert first.returncode == 1
+    assert places(household)["<homework-801@test.example>"] == ("INBOX", frozenset())
+    assert "Traceback" not in first.stderr
+
+
+def test_an_inbox_that_we_emptied_ourselves_is_no_alarm(household: Household) -> None:
+    """All of it was school mail."""
+    household.deliver(*(a_mail("homework") for _ in range(25)))
+    assert once(household)["filed"] == 25
+    assert once(household)["error"] is None
+
+
+def test_a_digest_before_its_hour_leaves_nothing_out(household: Household) -> None:
+    """It covers what there is so far; what comes afterwards is in the next one."""
+    household.write_config('[digest]\nat = "23:59"\n[prompts]\ndeliver = ["digest"]\n')
+    household.deliver(a_mail("homework", number=811))
+    once(household)
+    assert household.run("digest", "--deliver").returncode == 0
+    household.deliver(a_mail("behavior", number=812))
+    once(household)
+    with Store(household.state) as store:
+        delivery = store.last_delivery()
+        late = store.by_message_id("behavior-812@test.example")
+    assert delivery is not None
+    assert late[0].day > delivery.covers_to
+
+
+def test_a_trouble_that_waits_for_the_parent_is_in_the_digest(household: Household) -> None:
+    """A rebuilt folder is named there and by doctor, until it is dealt with."""
+    household.deliver(a_mail("homework", number=821))
+    once(household)
+    mailbox = household.server.folder / "mail" / household.user
+    household.deliver(a_mail("praise", number=822))
+    for name in ("dovecot-uidlist", "dovecot.index", "dovecot.index.log", "dovecot.index.cache"):
+        (mailbox / name).unlink(missing_ok=True)
+    assert household.run("once").returncode == 1
+    for told in (household.run("digest").stdout, household.run("doctor").stdout):
+        assert "was rebuilt by the server" in told
+    assert "Nothing else from school needs you" not in household.run("digest").stdout
+    once(household, "--yes")
+    assert "was rebuilt" not in household.run("digest").stdout
 
 
 # --- Killed in the middle --------------------------------------------------------------------------------

@@ -208,6 +208,8 @@ class Mailbox:
     def select(self, folder: str, *, readonly: bool = False) -> Selected:
         """SELECT, or EXAMINE with `readonly`."""
         self._check(folder)
+        # A SELECT that fails leaves no folder selected (RFC 9051, 6.3.2).
+        self.selected = None
         try:
             with self._command():
                 found = self._client.select_folder(folder, readonly=readonly)

@@ -133,6 +133,7 @@ class MemoryMailbox:
 
     def select(self, folder: str, *, readonly: bool = False) -> Selected:
         self._alive()
+        self.selected = None
         found = self._server.folders.get(folder)
         if found is None:
             raise RefusedError("no such folder")
