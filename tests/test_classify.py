@@ -148,7 +148,7 @@ def test_what_must_always_hold(
 
 def test_a_stranger_who_writes_like_a_forger_is_suspicious() -> None:
     """By the words alone, and only a stranger: never a known teacher or the school's own domain."""
-    forged = replace(USUAL, forged=0.99)
+    forged = replace(scores(school=0.6, behavior=0.95), forged=0.99)
     stranger = replace(FACTS, standing=Standing("unknown"))
     found = classify(MESSAGE, stranger, forged, Thresholds())
     assert (found.sender, found.school, found.unsure) == ("suspicious", False, True)
@@ -157,6 +157,7 @@ def test_a_stranger_who_writes_like_a_forger_is_suspicious() -> None:
         known = replace(FACTS, standing=Standing(kind))
         assert classify(MESSAGE, known, forged, Thresholds()).sender == kind
     assert classify(MESSAGE, stranger, USUAL, Thresholds()).sender == "unknown"
+    assert classify(MESSAGE, stranger, replace(USUAL, forged=0.99), Thresholds()).sender == "unknown"
 
 
 def test_only_dates_that_are_to_be_kept_are_shown() -> None:

@@ -25,7 +25,9 @@ NOBODY = Config(timezone="UTC")
 
 
 def score(text: str, subject: str = "Maya") -> Scores:
-    message = parse_message(f"From: t@x.example\r\nSubject: {subject}\r\n\r\n{text}".encode())
+    message = parse_message(
+        f"From: Ms. Alvarez <alvarez@lincolnelementary.example>\r\nSubject: {subject}\r\n\r\n{text}".encode()
+    )
     return MODEL.score([message], [find_facts(message, NOBODY)])[0]
 
 

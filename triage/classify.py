@@ -22,6 +22,8 @@ LABELS: tuple[Label, ...] = get_args(Label)
 # Of two labels equally central to a mail, the one that stands first here names its folder.
 PRIMARIES: tuple[Primary, ...] = get_args(Primary)
 ASKS: tuple[Ask, ...] = get_args(Ask)
+# A mail that reads so much like the school's is not called forged on the strength of its words.
+SURELY_SCHOOL = 0.8
 FORGED = "it asks for money, a password or a click the way that forged school mail does"
 # The languages that the model was trained on.
 KNOWN_LANGUAGES = frozenset({"en", "es"})
@@ -203,7 +205,8 @@ def _due(facts: Facts, scores: Scores, thresholds: Thresholds) -> tuple[DueDate,
 
 def _standing(standing: Standing, scores: Scores, thresholds: Thresholds) -> Standing:
     """A stranger who writes as forgers do is suspicious, even if the header fields hold nothing against it."""
-    if standing.kind == "unknown" and scores.forged >= thresholds.forged:
+    doubted = scores.forged >= thresholds.forged and scores.school < SURELY_SCHOOL
+    if standing.kind == "unknown" and doubted:
         return replace(standing, kind="suspicious", warnings=(FORGED,))
     return standing
 

@@ -40,6 +40,13 @@ MESSAGE_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PR
 DATE_TARGETS: tuple[str, ...] = ("keep", *get_args(What))
 STACK_TARGETS: tuple[str, ...] = (*LABELS, *ASKS, *OF_ALL_MAIL)
 
+# What the names of schools, and of those that are taken for schools, are made of.
+_WITHIN_DOMAINS = re.compile(
+    r"elem|primary|middle|high|junior|unified|district|schools?|isd|usd|csd|k-?12|k8|academy|prep|college|charter|montessori|"
+    r"escuela|colegio|liceo|instituto|ceip|ies|univ|edu|tutor|learn|kids|camp|club|sport|league|swim|music|dance|care|"
+    r"pta|pto|church|parish|shop|store|bank|clinic|dental|health|travel|mail|news|studio"
+)
+
 _MASKS = tuple(
     (re.compile(pattern, re.IGNORECASE), f" {word} ")
     for pattern, word in (
@@ -80,6 +87,7 @@ def make_batch(messages: Sequence[Message], facts: Sequence[Facts]) -> Batch:
 def _envelope(message: Message, facts: Facts) -> str:
     """Who writes, in words: parts of the domain and of the name shown, kind of sender, header fields that are there."""
     domain = [f"domain:{part}" for part in re.split(r"[.\-_]", message.sender.domain) if part]
+    domain += [f"within:{part}" for part in _WITHIN_DOMAINS.findall(message.sender.domain)]
     name = [f"name:{part}" for part in re.findall(r"\w+", message.sender.name.lower())]
     fields = [f"field:{name}" for name in message.headers]
     return " ".join([*domain, *name, *fields, f"kind:{facts.standing.kind}", f"via:{facts.standing.via}"])
