@@ -36,6 +36,7 @@ SIDEWAYS = {
     ("digest", "prompts"),
     ("digest", "plan"),
     ("config", "errors"),
+    ("config", "resources"),
 }
 # The rows that decide: no clock, no chance, no network, no process, no database.
 PURE = frozenset().union(*ROWS[10:])

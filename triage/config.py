@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from triage.errors import ConfigError
+from triage.resources import shipped
 
 Language = Literal["en", "es"]
 LANGUAGES: tuple[Language, ...] = typing.get_args(Language)
@@ -275,7 +276,7 @@ def load_config(path: Path) -> Config:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(
-            [f"{path}: no such file; copy config.example.toml there and fill in your mail account"]
+            [f"{path}: no such file; copy {shipped('config.example.toml')} there and fill in your mail account"]
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: cannot be read ({_reason(error)})"]) from None
