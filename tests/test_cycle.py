@@ -351,6 +351,25 @@ def test_a_renamed_folder_stops_neither_filing_nor_undo(household: Household) ->
     assert "Traceback" not in first.stderr
 
 
+def test_a_note_that_the_parent_takes_out_and_back_is_kept(household: Household) -> None:
+    """It has another UID then; it is the parent's to keep or to throw away."""
+    household.deliver(a_mail("homework", number=831))
+    once(household)
+    with household.server.client(household.user) as client:
+        client.create_folder("Kept")
+        for source, target in (("School/Homework", "Kept"), ("Kept", "School/Homework")):
+            client.select_folder(source)
+            notes = [
+                uid
+                for uid, data in client.fetch(client.search(), ["BODY.PEEK[HEADER]"]).items()
+                if b"X-Triage: note" in data[b"BODY[HEADER]"]
+            ]
+            assert len(notes) == 1
+            client.move(notes, target)
+    assert once(household)["corrections"] == 0
+    assert note_count(household) == 1
+
+
 def test_an_inbox_that_we_emptied_ourselves_is_no_alarm(household: Household) -> None:
     """All of it was school mail."""
     household.deliver(*(a_mail("homework") for _ in range(25)))

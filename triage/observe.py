@@ -5,7 +5,6 @@ A message that stands in another folder than we left it, or carries other tags, 
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -97,12 +96,8 @@ def observe(visit: Visit) -> None:
             visit.box.select(folder, readonly=True)
             # What is new in the watched folder is read, and compared, by the pass itself.
             new = [] if folder == watched else _arrived(visit, status, before)
-            doubles = [
-                sighting.place.uid
-                for sighting in [*_retagged(visit, status, before), *new]
-                if _correct(visit, sighting)
-            ]
-            _remove_doubles(visit, folder, doubles)
+            for sighting in [*_retagged(visit, status, before), *new]:
+                _correct(visit, sighting)
         if folder != watched:
             store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
 
@@ -134,16 +129,15 @@ def _arrived(visit: Visit, status: Selected, before: FolderState) -> list[Sighti
     ]
 
 
-def _correct(visit: Visit, seen: Sighting) -> bool:
-    """Take in what the parent did to one message; True where it is a note of ours that stands there twice."""
+def _correct(visit: Visit, seen: Sighting) -> None:
     work, store, name = visit.work, visit.work.store, visit.work.account.name
     correction = find_correction(seen, store.filed(name, seen.key), visit.abilities)
     fetched = next(visit.box.read([seen.place.uid]), None) if correction is not None else None
     if correction is None or fetched is None:
-        return False
+        return
     (judged,) = judge(work, [fetched], words=True)
     if judged.ours or judged.error:
-        return judged.ours and store.appended_elsewhere(name, judged.message_id, seen.place)
+        return
     visit.report.corrections += 1
     with store.transaction():
         if store.message(name, seen.key) is None:
@@ -157,15 +151,6 @@ def _correct(visit: Visit, seen: Sighting) -> bool:
         store.set_tags(name, seen.key, seen.flags)
         if correction.how == "moved":
             store.set_status(name, seen.key, "released", "moved by you")
-    return False
-
-
-def _remove_doubles(visit: Visit, folder: str, uids: Sequence[int]) -> None:
-    """A crash between two connections can leave a note of ours twice; only the second one is taken away."""
-    if uids and visit.box.has("UIDPLUS"):
-        visit.box.select(folder)
-        with suppress(RefusedError):
-            visit.box.remove(uids)
 
 
 def _learn(store: Store, account: str, correction: Correction, judged: Judgement, at: datetime) -> None:

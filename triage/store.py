@@ -325,15 +325,6 @@ class Store:
         )  # fmt: skip
         return bool(rows)
 
-    def appended_elsewhere(self, account: str, message_id: str, place: Place) -> bool:
-        """Whether the journal knows this note of ours at another place of the same folder."""
-        rows = self._rows(
-            "SELECT 1 FROM op WHERE account = ? AND message_id = ? AND state = 'done' AND target = ? "
-            "AND dst_uidvalidity = ? AND dst_uid != ?",
-            account, message_id, place.folder, place.uidvalidity, place.uid,
-        )  # fmt: skip
-        return bool(rows)
-
     def mark_undone(self, account: str, key: str, *, but: str) -> None:
         """What was done to this message was put back, by the run `but`."""
         self._write(
