@@ -1,7 +1,10 @@
 """The daemon as a process, against a real Dovecot: wakes when mail comes, survives the server, ends when asked."""
 
+import re
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +18,7 @@ from tests.conftest import Household, account_on
 from tests.support.dovecot import PASSWORD, Dovecot, start_dovecot
 from tests.support.mail import a_mail
 from triage.config import load_config
+from triage.connection import READ_SECONDS
 from triage.daemon import LONGEST_PAUSE, REFUSED_PAUSE, SHORTEST_PAUSE, Daemon, Pause
 from triage.errors import MailboxError, SignInRefusedError
 from triage.mailbox import Mailbox
@@ -144,6 +148,65 @@ def test_one_digest_a_day_whatever_restarts(household: Household, tmp_path: Path
     assert again.returncode == 0
     assert "delivered before" in again.stderr
     assert digests(household) == 1
+
+
+SIGNALLED = """
+import os, random, signal, sys, threading, time
+from pathlib import Path
+from triage.config import Config
+from triage.daemon import Daemon
+from triage.session import Session
+
+def busy():
+    while True:
+        sum(range(20_000))
+
+def shoot():
+    time.sleep(random.uniform(0, 0.004))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+# Other threads that want the interpreter stretch the moments in which a signal can fall between two locks.
+sys.setswitchinterval(1e-4)
+for _ in range(3):
+    threading.Thread(target=busy, daemon=True).start()
+session = Session.open(Config(timezone="UTC"), Path(sys.argv[1]), None)
+deaf = 0
+for _ in range(400):
+    daemon = Daemon(session)
+    daemon._schedule = threading.Thread(target=shoot).start
+    rescue = threading.Timer(5, daemon.end)
+    rescue.start()
+    daemon.run()
+    deaf += rescue.finished.is_set()
+    rescue.cancel()
+print(deaf)
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+def test_a_signal_at_any_moment_is_heard(tmp_path: Path) -> None:
+    """Also one that falls just before the main thread begins to wait, which a lock would sleep through."""
+    command = [sys.executable, "-c", SIGNALLED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert int(done.stdout) == 0
+
+
+def test_an_end_does_not_wait_for_a_server_that_says_nothing(household: Household, tmp_path: Path) -> None:
+    """The first line of a server can take a minute; SIGTERM ends the program within seconds all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        quiet(household)
+        text = household.config_file.read_text()
+        port = silent.getsockname()[1]
+        household.config_file.write_text(re.sub(r"(?m)^port = .*$", f"port = {port}", text))
+        with running(household, tmp_path / "log") as process:
+            silent.settimeout(PATIENCE)
+            connection, _address = silent.accept()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=READ_SECONDS / 2) == 0
+            connection.close()
 
 
 def test_without_idle_the_folder_is_polled(dovecot_without_move: Dovecot, tmp_path: Path) -> None:

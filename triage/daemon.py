@@ -8,14 +8,15 @@ import logging
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import FrameType
-from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor  # noqa: TID251 - the one place
 from apscheduler.schedulers.background import BackgroundScheduler  # noqa: TID251 - the one place
@@ -78,6 +79,8 @@ class Daemon:
         self._session = session
         self._config = session.config
         self._ending = threading.Event()
+        self._asked = False
+        self._wakes: socket.socket | None = None
         self._busy = threading.Lock()
         self._pauses = {account.name: Pause() for account in self._config.accounts}
         self._watchers: dict[str, Watcher] = {}
@@ -94,34 +97,48 @@ class Daemon:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
 
-    def run(self) -> None:
-        """Work until `end` is called or SIGTERM or SIGINT arrives."""
-        previous = self._listen_to_signals()
-        self._schedule()
-        self._scheduler.start()
-        log.info("watching %s", ", ".join(account.name for account in self._config.accounts))
-        try:
-            self._ending.wait()
-        finally:
-            self._finish()
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def run(self) -> bool:
+        """Work until `end` is called or SIGTERM or SIGINT arrives; False where a job would not let go in time."""
+        sleeper, self._wakes = socket.socketpair()
+        self._wakes.settimeout(0)
+        with sleeper, self._wakes, self._signals(self._wakes):
+            self._schedule()
+            self._scheduler.start()
+            log.info("watching %s", ", ".join(account.name for account in self._config.accounts))
+            while not (self._asked or self._ending.is_set()):
+                sleeper.recv(1)
+            return self._finish()
 
     def end(self) -> None:
         """Ask the daemon to end; may be called from any thread."""
         self._ending.set()
+        if self._wakes is not None:
+            with suppress(OSError):
+                self._wakes.send(b"\0")
 
-    def _listen_to_signals(self) -> dict[int, Any]:
+    @contextmanager
+    def _signals(self, wakes: socket.socket) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
-            return {}
+            yield
+            return
 
         def handle(_number: int, _frame: FrameType | None) -> None:
-            if self._ending.is_set():
+            # It may run while this very thread holds the lock of an Event, so that it only notes what happened.
+            if self._asked:
                 # Asked twice: at once. The journal makes that harmless.
                 os._exit(130)
-            self._ending.set()
+            self._asked = True
 
-        return {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        # Whoever waits on a lock misses a signal that comes just before the wait; one who waits on a descriptor does
+        # not, because the signal writes to it (`signal.set_wakeup_fd`).
+        before_fd = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+        before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(before_fd)
 
     def _schedule(self) -> None:
         now = self._session.clock()
@@ -269,7 +286,7 @@ class Daemon:
 
     # --- Ending ---
 
-    def _finish(self) -> None:
+    def _finish(self) -> bool:
         self._ending.set()
         self._scheduler.pause()
         if self._trainer is not None and self._trainer.poll() is None:
@@ -279,14 +296,15 @@ class Daemon:
         for watcher in self._watchers.values():
             watcher.reconnect()
         # A job under way stops at its next step; if it does not get there, its connection is cut.
-        if self._busy.acquire(timeout=GRACE_SECONDS):
-            self._busy.release()
-        else:
+        idle = self._busy.acquire(timeout=GRACE_SECONDS)
+        if not idle:
             self._session.interrupt()
-            if self._busy.acquire(timeout=1):
-                self._busy.release()
+            idle = self._busy.acquire(timeout=1)
+        if idle:
+            self._busy.release()
         self._scheduler.shutdown(wait=False)
         log.info("ended")
+        return idle
 
 
 def _in_words(seconds: float) -> str:

@@ -64,7 +64,7 @@ class Session:
         """Cut every connection and end the worker, from another thread."""
         for box in self.opened:
             box.interrupt()
-        self.worker.close()
+        self.worker.interrupt()
 
     def run(
         self,

@@ -46,6 +46,7 @@ class Worker:
         self._model: tuple[Path, float] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._used = 0.0
+        self._interrupted = False
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +68,11 @@ class Worker:
             for pipe in (process.stdin, process.stdout):
                 with contextlib.suppress(OSError):
                     pipe.close() if pipe else None
+
+    def interrupt(self) -> None:
+        """End the process for good, from another thread: a batch under way raises `JudgeError`."""
+        self._interrupted = True
+        self.close()
 
     def close_if_idle(self, seconds: float) -> None:
         """End the process if it has judged nothing for so long."""
@@ -108,11 +114,17 @@ class Worker:
             return _JUDGEMENTS.validate_json(answer)
         except (OSError, EOFError, ValueError):
             self.close()
+            self._raise_if_interrupted()
             return None
         finally:
             watchdog.cancel()
 
+    def _raise_if_interrupted(self) -> None:
+        if self._interrupted:
+            raise JudgeError("the program is ending")
+
     def _started(self) -> subprocess.Popen[bytes]:
+        self._raise_if_interrupted()
         model = _version(self._model_path())
         if self._process is not None and self._process.poll() is None and self._model == model:
             return self._process
