@@ -2,8 +2,8 @@
 
 import re
 
+from triage import figures, train
 from triage import model as models
-from triage import train
 from triage.corpus import load_corpus
 from triage.resources import corpus_path, shipped
 
@@ -13,7 +13,7 @@ def main() -> None:
     records = load_corpus(corpus_path())
     held_out = [record for record in records if record.split == "heldout"]
     fitted = models.load(shipped("models") / "triage.skops")
-    table = train.figures_text(train.judge(held_out, fitted))
+    table = figures.figures_text(train.judge(held_out, fitted))
     learned = sum(record.split == "train" for record in records)
     note = f"Trained on {learned} mails, measured on {len(held_out)}.\n\n{table}"
     card = shipped("models") / "MODEL_CARD.md"

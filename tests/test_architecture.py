@@ -16,7 +16,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"session"}),
     frozenset({"cycle"}),
     frozenset({"observe"}),
-    frozenset({"apply", "fit", "worker"}),
+    frozenset({"apply", "figures", "fit", "worker"}),
     frozenset({"connection", "credentials", "judge", "lock", "mailbox", "model", "store"}),
     frozenset({"features", "partial", "rows"}),
     frozenset({"corpus", "digest", "prompts", "plan"}),

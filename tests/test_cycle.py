@@ -235,6 +235,35 @@ def test_the_parents_corrections_are_seen(household: Household) -> None:
     assert (household.state / "model" / "triage.skops").exists()
 
 
+def test_a_stranger_is_asked_about_once_and_known_once_answered(household: Household) -> None:
+    """The digest offers a new writer of school mail; an answer in the folder of sent mail makes the writer known."""
+    stranger = "Ms. Alvarez <alvarez@riverbend.example>"
+    household.deliver(a_mail("homework", number=730, sender=stranger))
+    household.deliver(a_mail("not_school", number=731))
+    once(household)
+    offers = json.loads(household.run("digest", "--format", "json").stdout)["offers"]
+    assert [(offer["name"], offer["address"]) for offer in offers] == [("Ms. Alvarez", "alvarez@riverbend.example")]
+    assert "one of your child's teachers?" in household.run("digest").stdout
+
+    def answer(to: str, number: int) -> None:
+        fields = f"From: parent@mailbox.example\r\nTo: {to}\r\nIn-Reply-To: <homework-{number}@test.example>\r\n"
+        with household.server.client(household.user) as client:
+            client.append("Sent", f"{fields}Subject: Re: Maya\r\n\r\nThank you.\r\n".encode(), [b"\\Seen"])
+
+    answer("grandma@mailbox.example", 730)
+    once(household)
+    with Store(household.state) as store:
+        assert store.learned_senders() == frozenset()
+    answer("ALVAREZ@riverbend.example", 730)
+    once(household)
+    with Store(household.state) as store:
+        assert store.learned_senders() == {"alvarez@riverbend.example"}
+    assert json.loads(household.run("digest", "--format", "json").stdout)["offers"] == []
+    household.deliver(a_mail("praise", number=732, sender=stranger))
+    done = household.run("once", "--dry-run", "--json")
+    assert [mail["sender"] for mail in json.loads(done.stdout)["messages"]] == ["known"]
+
+
 def test_correct_by_command(household: Household) -> None:
     """Noted at once, read and learned by the next pass; wrong words are refused."""
     household.deliver(a_mail("homework", number=720))

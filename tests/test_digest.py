@@ -111,6 +111,30 @@ def test_dates_of_earlier_mail_still_show() -> None:
     assert digest(doubtful).dates == ()
 
 
+def test_strangers_who_write_like_staff_are_offered() -> None:
+    """Each once, not those known from an earlier day or from the parent, never a suspicious one."""
+
+    def by(address: str, number: int, **changes: object) -> Stored:
+        teacher = Person(f"Teacher {number}", address)
+        return row(number, replace(verdict(), teacher=teacher, **{"sender": "unknown", **changes}))  # type: ignore[arg-type]
+
+    rows = (
+        by("new@a.example", 1),
+        by("new@a.example", 2),
+        by("before@a.example", 3),
+        by("learned@a.example", 4),
+        by("forged@a.example", 5, sender="suspicious"),
+        by("known@a.example", 6, sender="known"),
+        row(7, NOT_SCHOOL),
+    )
+    day = Day(END - timedelta(days=1), END, rows, (by("before@a.example", 8),), learned={"learned@a.example"})
+    for language in LANGUAGES:
+        built = build_digest(day, CONFIG, Wording(language))
+        assert [(offer.name, offer.address) for offer in built.offers] == [("Teacher 1", "new@a.example")]
+        assert "new@a.example" in to_text(built, Wording(language))
+        assert "new@a.example" in to_html(built, Wording(language))
+
+
 def test_an_empty_day_says_so_truthfully() -> None:
     """With the count of what was looked at."""
     found = digest(row(1, NOT_SCHOOL))

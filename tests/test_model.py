@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from triage import figures, train
 from triage import model as models
-from triage import train
 from triage.classify import ASKS, LABELS, PRIMARIES, Label, Scores
 from triage.config import Config
 from triage.corpus import load_corpus
@@ -218,12 +218,13 @@ def test_too_little_is_told() -> None:
 def test_the_model_card_holds_the_figures_of_the_shipped_model() -> None:
     """`triage train --report` prints the table that stands in the card."""
     held_out = [record for record in load_corpus(corpus_path()) if record.split == "heldout"]
-    table = train.figures_text(train.judge(held_out, MODEL))
+    table = figures.figures_text(train.judge(held_out, MODEL))
     card = (shipped("models") / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert table in card
 
 
 def test_intervals_are_wilsons() -> None:
     """Against published values (Newcombe 1998, table I: 81/263, 15/148)."""
-    assert train.Figure("", 81, 263).interval == pytest.approx((0.2553, 0.3662), abs=5e-4)
-    assert train.Figure("", 15, 148).interval == pytest.approx((0.0624, 0.1605), abs=5e-4)
+    assert figures.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-4)
+    assert figures.wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-4)
+    assert figures.wilson(0, 0) == (0.0, 1.0)

@@ -309,8 +309,8 @@ def train_model(
     report: Annotated[bool, typer.Option("--report", help="Print figures on held-out mail.")] = False,
 ) -> None:
     """Train the shipped model from a corpus; without one, your own from your corrections on top of it."""
+    from triage import figures, train  # noqa: PLC0415
     from triage import model as models  # noqa: PLC0415 - scikit-learn is loaded only where it is used
-    from triage import train  # noqa: PLC0415
     from triage.corpus import load_corpus  # noqa: PLC0415
 
     records = load_corpus(corpus or corpus_path())
@@ -333,7 +333,7 @@ def train_model(
         return
     if report:
         held_out = [record for record in records if record.split == "heldout"]
-        typer.echo(train.figures_text(train.judge(held_out, fitted)))
+        typer.echo(figures.figures_text(train.judge(held_out, fitted)))
 
 
 # --- Setting up ------------------------------------------------------------------------------------------

@@ -1,11 +1,11 @@
 """One pass over one account: the whole job, in the order in which it is told.
 
 Finish what a crash left open; see what the parent did; read what is new; judge it; plan all of it; and only then act.
+Last, see whom the parent answered.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -16,7 +16,17 @@ from triage.config import Config
 from triage.errors import RefusedError
 from triage.judge import Judgement
 from triage.mailbox import Fetched, Mailbox, Summary
-from triage.observe import Pass, Report, Visit, complete_corrections, judge, observe, without_ours
+from triage.observe import (
+    Pass,
+    Report,
+    Visit,
+    complete_corrections,
+    judge,
+    observe,
+    observe_answers,
+    since_lookback,
+    without_ours,
+)
 from triage.plan import (
     ROLES,
     Abilities,
@@ -92,6 +102,7 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     # What we moved away ourselves is not missed; what arrived meanwhile is still to be looked at.
     existed = after.exists if after is not None else selected.exists
     work.store.save_folder(account.name, account.folder, replace(state, existed=existed))
+    observe_answers(visit)
     return visit.report
 
 
@@ -141,7 +152,7 @@ def _join_again(visit: Visit, selected: Selected, before: FolderState | None) ->
     work, name = visit.work, visit.work.account.name
     if before is None or selected.uidvalidity == before.uidvalidity or work.dry_run:
         return
-    uids = _since_lookback(visit)
+    uids = since_lookback(visit)
     keys = visit.box.keys(uids)
     summaries = visit.box.summaries(uids)
     with work.store.transaction():
@@ -155,18 +166,12 @@ def _join_again(visit: Visit, selected: Selected, before: FolderState | None) ->
                 )
 
 
-def _since_lookback(visit: Visit) -> list[int]:
-    work = visit.work
-    day = work.clock().astimezone(work.config.zone).date() - timedelta(days=work.account.lookback_days)
-    return visit.box.since(day)
-
-
 # --- What is new -----------------------------------------------------------------------------------------
 
 
 def _new(visit: Visit, selected: Selected, before: FolderState | None) -> list[int]:
     if before is None or before.uidvalidity != selected.uidvalidity:
-        return _since_lookback(visit)
+        return since_lookback(visit)
     account = visit.work.account
     retry = visit.work.store.to_retry(account.name, account.folder, selected.uidvalidity)
     return sorted({*retry, *without_ours(visit, selected, visit.box.starting_at(before.uidnext))})

@@ -27,7 +27,8 @@ DATES_FROM = timedelta(days=45)
 
 def digest_of(store: Store, config: Config, wording: Wording, start: datetime, end: datetime) -> Digest:
     """The digest of (start, end]."""
-    day = Day(start, end, store.between(start, end), store.between(start - DATES_FROM, start), store.troubles())
+    rows, earlier = store.between(start, end), store.between(start - DATES_FROM, start)
+    day = Day(start, end, rows, earlier, store.troubles(), store.learned_senders())
     return build_digest(day, config, wording)
 
 

@@ -5,7 +5,7 @@ answer, plan matters, the rest that concerns the child, good news (never cut), d
 The teacher's words are quoted as such; no mail's own HTML, link or image is ever taken over.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from email.message import EmailMessage
@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import jinja2
 
 from triage.config import Config
-from triage.plan import Stored
+from triage.plan import Stored, newcomer_of
 from triage.prompts import NOTE_FROM, Wording
 from triage.text import one_line
 
@@ -27,6 +27,8 @@ SECTIONS: tuple[SectionKind, ...] = ("now", "reply", "plan", "talk", "good", "re
 # So many cards are shown whole; of the rest a line. Danger, answers and good news are never cut.
 FULL_CARDS = 7
 DATES_AHEAD = timedelta(days=14)
+# The parent is asked about so many strangers in one morning.
+MOST_OFFERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,15 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """A stranger who writes like school staff: the parent is asked who that is, nothing is taken for granted."""
+
+    name: str
+    address: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
 class DateLine:
     """A date to keep: `day` in ISO, `shown` in words, `text` who wrote of it, `about` the mail's subject."""
 
@@ -90,6 +101,7 @@ class Digest:
     language: str
     sections: tuple[Section, ...]
     dates: tuple[DateLine, ...]
+    offers: tuple[Offer, ...]
     counts: dict[str, int]
     lines: tuple[str, ...]
     waits: bool
@@ -124,7 +136,7 @@ def digest_start(end: datetime, zone: ZoneInfo) -> datetime:
 class Day:
     """What a digest is made from: the messages of (start, end], and those before whose dates may lie ahead.
 
-    `troubles` are sentences about accounts that wait for a person.
+    `troubles` are sentences about accounts that wait for a person; `learned` the addresses that the parent made known.
     """
 
     start: datetime
@@ -132,6 +144,7 @@ class Day:
     rows: Sequence[Stored]
     earlier: Sequence[Stored] = ()
     troubles: Sequence[str] = ()
+    learned: Collection[str] = ()
 
 
 # --- Building --------------------------------------------------------------------------------------------
@@ -162,6 +175,7 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
         language=wording.language,
         sections=sections,
         dates=dates,
+        offers=_offers(day),
         counts=counts,
         lines=(*day.troubles, *_closing_lines(counts, day.start.astimezone(zone), wording, waits=bool(day.troubles))),
         waits=bool(day.troubles),
@@ -251,6 +265,18 @@ def _dates(rows: Sequence[Stored], today: date, wording: Wording) -> tuple[DateL
                 line = DateLine(due["at"], wording.moment(due["at"]), what, child, teacher, about)
                 found.setdefault((due["at"], child + due["what"]), line)
     return tuple(sorted(found.values(), key=lambda line: line.day))
+
+
+def _offers(day: Day) -> tuple[Offer, ...]:
+    """Those who wrote for the first time on this day: nobody is asked about the same person twice."""
+    before = {person.address for row in day.earlier if (person := newcomer_of(row)) is not None}
+    found: dict[str, Offer] = {}
+    for row in day.rows:
+        person = newcomer_of(row)
+        if person is not None and person.address not in before and person.address not in day.learned:
+            about = one_line(_verdict(row).get("subject") or "", 60)
+            found.setdefault(person.address, Offer(one_line(person.name, 60), one_line(person.address, 80), about))
+    return tuple(found.values())[:MOST_OFFERS]
 
 
 def _counts(rows: Sequence[Stored], sections: Sequence[Section]) -> dict[str, int]:

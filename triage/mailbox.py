@@ -21,7 +21,7 @@ from imapclient import exceptions as imap_errors  # noqa: TID251 - the one place
 from triage.config import Account
 from triage.connection import connect, shut, sign_in, translated
 from triage.errors import MailboxError, RefusedError
-from triage.partial import assembled, text_parts
+from triage.partial import Answer, answer_of, assembled, text_parts
 from triage.plan import Selected
 
 COMMAND_SECONDS = 120
@@ -34,6 +34,8 @@ TEXT_PART_LIMIT = 256 * 1024
 # One FETCH asks for no more than so many messages and bytes.
 BATCH_MESSAGES = 400
 BATCH_BYTES = 8 * 1024 * 1024
+# What clients call the folder of sent mail where the server does not mark it.
+SENT_NAMES = frozenset({"sent", "sent items", "sent messages", "sent mail", "enviados", "elementos enviados"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,15 @@ class Mailbox:
         r"""Name of the folder with a special use such as \Drafts (RFC 6154), empty where none has it."""
         return next((name for name, attributes in self.folders().items() if attribute in attributes), "")
 
+    def sent_folder(self) -> str:
+        """Name of the folder of sent mail, by its special use or else by a usual name; empty where there is none."""
+        listed = self.folders()
+        by_use = [name for name, attributes in listed.items() if "\\Sent" in attributes]
+        return next(iter(by_use or [name for name in listed if self._last(name) in SENT_NAMES]), "")
+
+    def _last(self, folder: str) -> str:
+        return folder.rpartition(self._separator)[2].lower()
+
     def create_folder(self, folder: str) -> None:
         """Create and subscribe a folder, its parents with it where the server wants that."""
         self._check(folder)
@@ -279,6 +290,11 @@ class Mailbox:
             match = re.search(rb"<[^<>\s]+>", field)
             found[uid] = match.group().decode("ascii", "replace") if match else ""
         return found
+
+    def answers(self, uids: Sequence[int]) -> Iterator[Answer]:
+        """To whom messages were sent, and which messages they answer."""
+        for _uid, data in self._fetch(uids, ["BODY.PEEK[HEADER.FIELDS (TO CC IN-REPLY-TO REFERENCES)]"]):
+            yield from (answer_of(value) for name, value in data.items() if name.startswith(b"BODY[HEADER.FIELDS"))
 
     def read(self, uids: Sequence[int]) -> Iterator[Fetched]:
         """Read messages in batches; nothing is marked as read. A UID that is gone yields nothing."""

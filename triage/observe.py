@@ -6,7 +6,7 @@ A message that stands in another folder than we left it, or carries other tags, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from triage.classify import LABELS, Label, Primary
@@ -14,7 +14,7 @@ from triage.config import Account, Config
 from triage.errors import RefusedError
 from triage.judge import Judgement, RawMail
 from triage.mailbox import Fetched, Mailbox
-from triage.plan import Abilities, Correction, Place, Selected, Sighting, Stored, find_correction
+from triage.plan import Abilities, Correction, Place, Selected, Sighting, Stored, find_correction, newcomer_of
 from triage.rows import FolderState
 from triage.store import Store
 from triage.worker import Worker
@@ -83,6 +83,13 @@ def without_ours(visit: Visit, folder: Selected, uids: Sequence[int]) -> list[in
     """UIDs without those of messages and notes that we ourselves put into this folder."""
     store, name = visit.work.store, visit.work.account.name
     return [uid for uid in uids if not store.is_arrival(name, Place(folder.folder, folder.uidvalidity, uid))]
+
+
+def since_lookback(visit: Visit) -> list[int]:
+    """UIDs of the selected folder's messages of the days that a first pass looks at."""
+    work = visit.work
+    day = work.clock().astimezone(work.config.zone).date() - timedelta(days=work.account.lookback_days)
+    return visit.box.since(day)
 
 
 def observe(visit: Visit) -> None:
@@ -198,3 +205,29 @@ def _fetch_again(visit: Visit, known: Stored) -> Fetched | None:
         return None
     fetched = next(visit.box.read([known.place.uid]), None)
     return fetched if fetched is not None and fetched.key == known.key else None
+
+
+# --- Whom the parent answers -----------------------------------------------------------------------------
+
+
+def observe_answers(visit: Visit) -> None:
+    """Look into the folder of sent mail: a stranger who writes school mail is known once the parent has answered."""
+    box, store, name = visit.box, visit.work.store, visit.work.account.name
+    folder = box.sent_folder()
+    status = box.status(folder) if folder else None
+    if status is None or not status.uidvalidity:
+        return
+    before = store.folder(name, folder)
+    seen = before is not None and before.uidvalidity == status.uidvalidity
+    if before is not None and seen and before.uidnext == status.uidnext:
+        return
+    box.select(folder, readonly=True)
+    uids = box.starting_at(before.uidnext) if before is not None and seen else since_lookback(visit)
+    answers = list(box.answers(uids))
+    with store.transaction():
+        for answer in answers:
+            for row in (row for answered in answer.answered for row in store.by_message_id(answered)):
+                person = newcomer_of(row)
+                if person is not None and person.address in answer.recipients:
+                    store.learn_sender(person.address, person.name, visit.work.clock())
+        store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))

@@ -1,9 +1,28 @@
-"""Pure: what to fetch of a very large message, and how it is put together again without its attachments."""
+"""Pure: mail of which only parts were fetched: a very large one without its attachments, the fields of a sent one."""
 
+import email
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import getaddresses
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A sent message: the addresses that it went to, in lower case, and the Message-IDs that it answers."""
+
+    recipients: frozenset[str]
+    answered: frozenset[str]
+
+
+def answer_of(fields: bytes) -> Answer:
+    """Read the fields To, Cc, In-Reply-To and References (RFC 5322, 3.6.4)."""
+    read = email.message_from_bytes(fields)
+    named = getaddresses([str(value) for name in ("to", "cc") for value in read.get_all(name, ())])
+    ids = re.findall(r"<[^<>\s]+>", " ".join(str(read.get(name, "")) for name in ("in-reply-to", "references")))
+    return Answer(frozenset(address.lower() for _name, address in named if address), frozenset(ids))
 
 
 def text_parts(structure: Any, number: str = "") -> Iterator[str]:

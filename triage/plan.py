@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from triage.classify import Label, Primary, Verdict
 from triage.config import Filing, PromptSettings
+from triage.message import Person
 
 Role = Literal["homework", "behavior", "meeting_request", "praise", "other_school", "review"]
 Status = Literal["pending", "done", "failed", "quarantined", "released"]
@@ -225,6 +226,18 @@ def too_many_moves(actions: Iterable[Action]) -> int:
     """How many messages a plan would move or copy, if that is more than a pass may do unasked; else 0."""
     moves = sum(action.kind in ("move", "copy") for action in actions)
     return moves if moves > MANY_MOVES else 0
+
+
+# --- Who is new ----------------------------------------------------------------------------------------------
+
+
+def newcomer_of(row: Stored) -> Person | None:
+    """The person behind a school mail whom neither configuration nor parent has made known."""
+    verdict = (row.judgement or {}).get("verdict") or {}
+    teacher = verdict.get("teacher") or {}
+    if not verdict.get("school") or verdict.get("sender") != "unknown" or not teacher.get("address"):
+        return None
+    return Person(teacher["name"], teacher["address"])
 
 
 # --- What the parent did ---------------------------------------------------------------------------------
