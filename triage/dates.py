@@ -135,7 +135,7 @@ _MONTHS = _numbered(
     "december dec diciembre",
 )
 _TODAY = {"today", "tonight", "this afternoon", "this evening", "hoy", "esta tarde", "esta noche"}
-_TOMORROW = {"tomorrow", "mañana"}
+_TOMORROW = {"tomorrow", "tomorow", "tommorow", "tommorrow", "tmrw", "tmw", "tmrow", "mañana"}
 
 
 def _alternatives(words: dict[str, int]) -> str:
@@ -152,20 +152,21 @@ _TOKENS = re.compile(
             rf"(?!\s*(?:of\s+|de\s+)?{_MONTH})"
             r"(?!\s*(?:[:.h/%-]\s?\d|[ap]\.?m\b|de la (?:tarde|mañana|noche)|a\.m|p\.m)))",
             rf"(?P<weekday>\b(?:{_alternatives(_WEEKDAYS)})\b\.?)",
-            rf"(?P<month_day>\b{_MONTH}\s+{_NUMBER}(?:st|nd|rd|th)?\b(?!:)(?:,?\s+(?:del?\s+)?20\d\d\b)?"
+            rf"(?P<month_day>\b{_MONTH}\s+{_NUMBER}(?:st|nd|rd|th)?\b(?!:\d)(?:,?\s+(?:del?\s+)?20\d\d\b)?"
             rf"|\b{_NUMBER}(?:st|nd|rd|th|º|ro)?\s+(?:of\s+|de\s+)?{_MONTH}(?:,?\s+(?:del?\s+)?20\d\d\b)?)",
             r"(?P<iso>\b20\d\d-\d\d-\d\d\b)",
             # Not 24/7, 3/4 cup, 18/20 on a test: what follows and precedes is looked at in `_numeric`.
             r"(?P<numeric>(?<![\d/$£€.#-])\d{1,2}/\d{1,2}(?:/(?:20)?\d\d)?(?![\d/%])"
             r"|(?<![\d.$£€])\d{1,2}\.\d{1,2}\.(?:20)?\d\d(?!\d))",
-            r"(?P<relative>\b(?:day after tomorrow|pasado mañana|tomorrow|tonight|today|this afternoon|this evening"
+            r"(?P<relative>\b(?:day after tomorrow|pasado mañana|tom+or+ow|tmro?w|tmw|tonight|today|this afternoon|this evening"
             r"|hoy|esta tarde|esta noche|(?<!la )(?<!esta )mañana)\b)",
             r"(?P<clock>\b(?:[01]?\d|2[0-3])[:.][0-5]\d(?:\s*(?:a\.?m\b\.?|p\.?m\b\.?))?"
             r"|\b(?:1[0-2]|[1-9])\s*(?:a\.?m\b\.?|p\.?m\b\.?)|\b(?:noon|midday|mediodía)\b"
+            r"|\b(?:[01]\d|2[0-3])[0-5]\d(?=\s?(?:hrs|hours)\b)"
             r"|(?<=\bat )(?:1[0-2]|[1-9])\b(?! ?(?:%|students|kids|years|weeks|days|minutes|points|of))"
             r"|(?<=a las )(?:1[0-2]|[1-9])\b|(?<=a la )1\b)",
             rf"(?P<ordinal>\b(?:the|el(?: día)?|on)\s+{_NUMBER}(?:st|nd|rd|th)\b(?!\s+(?:grade|graders?|period|hour|"
-            rf"time|place|century|floor|birthday|amendment|chapter|day|week|form|year|and\b|of\b))"
+            rf"time|place|century|floor|birthday|amendment|chapter|percentile|day|week|form|year|of\b|and\s+\d+\w+\s+(?:grade|year)))"
             rf"|\bel(?: día)?\s+{_NUMBER}\b(?!\s*(?:de\s+(?!este)|por|%|°|º|a[nñ]os|[:.]\d)))",
         )
     ),
@@ -296,7 +297,7 @@ def _next_weekday(token: _Token, today: date) -> date | None:
     target = _WEEKDAYS[token.text]
     ahead = (target - today.weekday()) % 7 or 7
     if re.search(r"\b(next|próximo|proximo)\s+$", token.lead) or re.match(
-        r"\s+(next week|after next|de la próxima)", token.follow
+        r"\s+(of next week|next week|after next|de la próxima)", token.follow
     ):
         monday = today - timedelta(days=today.weekday()) + timedelta(days=7)
         return monday + timedelta(days=target)
@@ -323,7 +324,7 @@ def _coming(today: date, month: int, day: int) -> date | None:
 
 
 def _numeric(token: _Token, today: date, weekday: int | None, *, day_first: bool) -> date | None:
-    if re.match(r"\s*(cups?|of the|points?|correct|marks?|inch|on (the|this|his|her)|\()", token.follow):
+    if re.match(r"\s*(cups?|of the|points?|correct|marks?|inch|on (the|this|his|her)|\(\d+ ?%)", token.follow):
         return None
     numbers = [int(number) for number in re.split(r"[/.]", token.text)]
     if numbers[0] == 24 and numbers[1] == 7:
@@ -361,6 +362,8 @@ def _clock(first: _Token, last: _Token, around: str) -> time | None:
     if first.text in ("noon", "midday", "mediodía"):
         return time(12, 0)
     numbers = [int(number) for number in re.findall(r"\d+", first.text)]
+    if numbers[0] >= 100:
+        numbers = list(divmod(numbers[0], 100))
     hour, minute = numbers[0], numbers[1] if len(numbers) > 1 else 0
     half = _half(first) or (_half(last) if last is not first else "")
     if not half and hour < 8 and re.search(r"evening|tonight|noche|afternoon|tarde", around):

@@ -187,6 +187,22 @@ class Linear:
         return cast("Floats", np.asarray(weighed(counts, self.kept, self.idf) @ self.coef.T) + self.intercept)
 
 
+def quantized(coef: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
+    """Coefficients in eight bits, by the square root of their size so that small ones keep their shape.
+
+    The scale, (targets, 1), is each target's largest.
+    """
+    scale = np.maximum(np.abs(coef).max(axis=1, keepdims=True), np.float32(1e-9))
+    codes = np.rint(np.sign(coef) * np.sqrt(np.abs(coef) / scale) * 127)
+    return codes.astype(np.int8), scale
+
+
+def restored(codes: npt.NDArray[np.int8], scale: Floats) -> Floats:
+    """Coefficients from what `quantized` made."""
+    shares = codes.astype(np.float32) / 127
+    return cast("Floats", np.sign(shares) * shares**2 * scale)
+
+
 def weighed(counts: Matrices, kept: Sequence[npt.NDArray[np.int32]], idf: Sequence[Floats]) -> sp.csr_matrix:
     """Presence times IDF, each matrix with rows of unit length times its share, side by side."""
     blocks = []

@@ -38,6 +38,8 @@ from triage.features import (
     idf_of,
     make_batch,
     make_vectorizers,
+    quantized,
+    restored,
     weighed,
 )
 from triage.message import Message
@@ -189,8 +191,9 @@ def _fit_linear(
             model = LogisticRegression(C=_FIRST_C, class_weight="balanced", max_iter=200)
             model.fit(features[learn], truth[learn], weight[learn])
             coef[row], intercept[row] = model.coef_[0], model.intercept_[0]
-    # Half precision halves the file and moves no probability by more than rounding shows.
-    return Linear(kept, idf, coef.astype(np.float16).astype(np.float32), intercept)
+    # Rounded as the file holds them, so that a model gives the same scores before and after it was saved.
+    rounded = [weights.astype(np.float16).astype(np.float32) for weights in idf]
+    return Linear(kept, rounded, restored(*quantized(coef)), intercept)
 
 
 def _out_of_fold(batch: Batch, counts: Counts, targets: _Targets) -> Floats:

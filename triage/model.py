@@ -41,10 +41,12 @@ from triage.features import (
     date_clues,
     expit,
     make_batch,
+    quantized,
+    restored,
 )
 from triage.message import Message
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +163,13 @@ def _hash_of(path: Path) -> str | None:
 
 
 def _packed(linear: Linear) -> dict[str, Any]:
+    codes, scale = quantized(linear.coef)
     return {
-        "kept": list(linear.kept),
+        # Rising numbers are small as differences, and pack well.
+        "kept": [np.diff(columns, prepend=0).astype(np.int32) for columns in linear.kept],
         "idf": [weights.astype(np.float16) for weights in linear.idf],
-        "coef": linear.coef.astype(np.float16),
+        "codes": codes,
+        "scale": scale,
         "intercept": linear.intercept,
     }
 
@@ -198,8 +203,9 @@ def _manifest(path: Path) -> Path:
 
 def _unpacked(content: Mapping[str, Any]) -> Model:
     def linear(part: Mapping[str, Any]) -> Linear:
+        kept = [np.cumsum(steps, dtype=np.int32) for steps in part["kept"]]
         idf = [weights.astype(np.float32) for weights in part["idf"]]
-        return Linear(part["kept"], idf, part["coef"].astype(np.float32), part["intercept"])
+        return Linear(kept, idf, restored(part["codes"], part["scale"]), part["intercept"])
 
     words, characters, envelope = content["vectorizers"]
     return Model(
