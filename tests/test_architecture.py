@@ -19,6 +19,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"apply", "figures", "fit", "worker"}),
     frozenset({"connection", "credentials", "judge", "lock", "mailbox", "model", "store"}),
     frozenset({"features", "partial", "rows"}),
+    frozenset({"second"}),
     frozenset({"corpus", "digest", "prompts", "plan"}),
     frozenset({"classify"}),
     frozenset({"facts"}),

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from triage.classify import LABELS
-from triage.corpus import Record, load_corpus, near_duplicates, problems
+from triage.corpus import Record, load_corpus, load_sentences, near_duplicates, problems
 from triage.errors import UsageError
 from triage.message import parse_message
 from triage.resources import corpus_path, shipped
 
 RECORDS = load_corpus(corpus_path())
+SENTENCES = load_sentences(corpus_path())
 
 
 def test_there_is_enough_of_every_kind() -> None:
@@ -40,12 +41,23 @@ def test_every_record_is_readable_mail() -> None:
         assert " ".join(subject.split())[:100] == message.subject[:100], record.id
 
 
+def plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def test_sentences_are_marked_as_documented() -> None:
+    """`other` and `not_school` stand alone; no sentence twice; none is taken from mail to be measured on."""
+    held_out = "\n".join(plain(f"{r.text} {r.html}") for r in RECORDS if r.split == "heldout")
+    assert len(SENTENCES) >= 2000
+    assert len({plain(sentence.text) for sentence in SENTENCES}) == len(SENTENCES)
+    for sentence in SENTENCES:
+        assert len(sentence.marks) == 1 or not {"other", "not_school"} & set(sentence.marks), sentence.text
+        words = plain(sentence.text)
+        assert len(words.split()) < 8 or words not in held_out, sentence.text
+
+
 def test_evidence_is_in_the_mail() -> None:
     """Each span is words of the message."""
-
-    def plain(text: str) -> str:
-        return " ".join(re.findall(r"\w+", text.lower()))
-
     for record in RECORDS:
         whole = plain(f"{record.text} {re.sub(r'<[^>]+>', ' ', record.html)} {dict(record.headers).get('Subject', '')}")
         for span in record.evidence:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from triage import figures, train
 from triage import model as models
@@ -16,6 +17,7 @@ from triage.config import Config
 from triage.corpus import load_corpus
 from triage.errors import ModelError
 from triage.facts import find_facts
+from triage.fit import combined, grow_trees
 from triage.message import parse_message
 from triage.resources import corpus_path, made_elsewhere, shipped
 
@@ -205,8 +207,22 @@ def test_a_correction_weighs_more_than_a_mail(small: models.Model) -> None:
     )
     facts = [find_facts(message, NOBODY)]
     before = small.score([message], facts)[0].labels["homework"]
-    after = train.train(SMALL, [(text, ("homework",))] * 3, small).score([message], facts)[0].labels["homework"]
+    after = train.train(SMALL, (), [(text, ("homework",))] * 3, small).score([message], facts)[0].labels["homework"]
     assert after > before
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_trees_are_scikit_learns(classes: int) -> None:
+    """The arrays that are kept give the probabilities of the model that they were taken from."""
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(500, 12)).astype(np.float32)
+    truth = np.digitize(features[:, 0] * features[:, 1], np.linspace(-0.5, 0.5, classes - 1))
+    second = combined(features, truth, np.ones(500))
+    linear = LogisticRegression(C=0.05, max_iter=3000).fit(features, truth)
+    grown = grow_trees(features, truth, np.ones(500))
+    both = (linear.predict_proba(features) + grown.predict_proba(features)) / 2
+    np.testing.assert_allclose(second.probabilities(features), both, atol=1e-4)
+    assert second.probabilities(features).shape == (500, classes)
 
 
 def test_too_little_is_told() -> None:

@@ -311,18 +311,19 @@ def train_model(
     """Train the shipped model from a corpus; without one, your own from your corrections on top of it."""
     from triage import figures, train  # noqa: PLC0415
     from triage import model as models  # noqa: PLC0415 - scikit-learn is loaded only where it is used
-    from triage.corpus import load_corpus  # noqa: PLC0415
+    from triage.corpus import load_corpus, load_sentences  # noqa: PLC0415
 
-    records = load_corpus(corpus or corpus_path())
+    folder = corpus or corpus_path()
+    records, sentences = load_corpus(folder), load_sentences(folder)
     path = model_path(settings.state_path)
     if corpus is not None:
         path = output or corpus.resolve().parent / "triage.skops"
-        fitted = train.train(records)
+        fitted = train.train(records, sentences)
         models.save(fitted, path)
         say(f"trained on {sum(r.split == 'train' for r in records)} mails, written to {path}")
     elif corrected := corrections_in(settings.state_path):
         ensure_model(settings.state_path)
-        fitted = train.train(records, corrected, models.load(path))
+        fitted = train.train(records, sentences, corrected, models.load(path))
         path = output or own_model_path(settings.state_path)
         models.save(fitted, path)
         say(f"learned from {len(corrected)} corrections, written to {path}")

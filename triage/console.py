@@ -222,7 +222,8 @@ def ensure_model(state: Path) -> None:
     say(f"the model was made with scikit-learn {made}; making it anew for yours, which takes a minute")
     from triage import model as models  # noqa: PLC0415
     from triage import train  # noqa: PLC0415
-    from triage.corpus import load_corpus  # noqa: PLC0415
+    from triage.corpus import load_corpus, load_sentences  # noqa: PLC0415
 
     prepare_folder(state)
-    models.save(train.train(load_corpus(corpus_path()), corrections_in(state)), own_model_path(state))
+    records, sentences = load_corpus(corpus_path()), load_sentences(corpus_path())
+    models.save(train.train(records, sentences, corrections_in(state)), own_model_path(state))

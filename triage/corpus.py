@@ -16,7 +16,7 @@ from email.mime.text import MIMEText
 from email.utils import formataddr, getaddresses
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -94,6 +94,15 @@ class Record(_Row):
         return both
 
 
+class Sentence(_Row):
+    """A sentence of the corpus of sentences: `marks` are what it speaks of, or `other`, or `not_school`."""
+
+    author: str
+    language: Literal["en", "es"]
+    text: str
+    marks: tuple[Label | Flag | Literal["other", "not_school"], ...] = Field(min_length=1)
+
+
 def _encoded(name: str, value: str) -> str:
     if value.isascii():
         return value
@@ -111,13 +120,24 @@ def load_corpus(folder: Path) -> list[Record]:
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         raise UsageError(f"{folder}: no .jsonl files there; name the folder that holds the corpus")
-    return [record for file in files for record in _load(file)]
+    return [record for file in files for record in _load(file, Record)]
 
 
-def _load(file: Path) -> Iterable[Record]:
+def load_sentences(folder: Path) -> list[Sentence]:
+    """Every sentence of every .jsonl file in the corpus' folder `sentences`, in the order of file names.
+
+    Raises `UsageError` as `load_corpus` does; a corpus need not have sentences.
+    """
+    return [sentence for file in sorted((folder / "sentences").glob("*.jsonl")) for sentence in _load(file, Sentence)]
+
+
+_AnyRow = TypeVar("_AnyRow", bound=_Row)
+
+
+def _load(file: Path, kind: type[_AnyRow]) -> Iterable[_AnyRow]:
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            yield Record.model_validate_json(line)
+            yield kind.model_validate_json(line)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))

@@ -158,8 +158,8 @@ _TOKENS = re.compile(
             # Not 24/7, 3/4 cup, 18/20 on a test: what follows and precedes is looked at in `_numeric`.
             r"(?P<numeric>(?<![\d/$£€.#-])\d{1,2}/\d{1,2}(?:/(?:20)?\d\d)?(?![\d/%])"
             r"|(?<![\d.$£€])\d{1,2}\.\d{1,2}\.(?:20)?\d\d(?!\d))",
-            r"(?P<relative>\b(?:day after tomorrow|pasado mañana|tom+or+ow|tmro?w|tmw|tonight|today|this afternoon|this evening"
-            r"|hoy|esta tarde|esta noche|(?<!la )(?<!esta )mañana)\b)",
+            r"(?P<relative>\b(?:day after tomorrow|pasado mañana|tom+or+ow|tmro?w|tmw|tonight|today"
+            r"|this afternoon|this evening|hoy|esta tarde|esta noche|(?<!la )(?<!esta )mañana)\b)",
             r"(?P<clock>\b(?:[01]?\d|2[0-3])[:.][0-5]\d(?:\s*(?:a\.?m\b\.?|p\.?m\b\.?))?"
             r"|\b(?:1[0-2]|[1-9])\s*(?:a\.?m\b\.?|p\.?m\b\.?)|\b(?:noon|midday|mediodía)\b"
             r"|\b(?:[01]\d|2[0-3])[0-5]\d(?=\s?(?:hrs|hours)\b)"

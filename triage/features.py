@@ -19,9 +19,8 @@ from triage.classify import ASKS, LABELS, PRIMARIES, Label, Primary
 from triage.dates import What
 from triage.facts import Facts, Flag
 from triage.message import Message
+from triage.second import Floats, expit
 from triage.text import sentences
-
-Floats = npt.NDArray[np.float32]
 
 _BITS = 20
 # How much words, characters and the envelope weigh beside each other.
@@ -237,13 +236,17 @@ class First:
 
 def count(batch: Batch, vectorizers: Sequence[HashingVectorizer]) -> Counts:
     """Count words and characters of each sentence; a message's are the sum of its sentences'."""
-    words, characters, envelope = vectorizers
-    masked = [_masked(sentence) for sentence in batch.sentences]
-    by_sentence = [sp.csr_matrix(vectorizer.transform(masked)) for vectorizer in (words, characters)]
+    by_sentence = count_sentences(batch.sentences, vectorizers)
     rows, number = len(batch.bounds) - 1, len(batch.sentences)
     sums = sp.csr_matrix((np.ones(number, np.float32), (batch.owner(), np.arange(number))), shape=(rows, number))
     by_message = [sp.csr_matrix(sums @ matrix) for matrix in by_sentence]
-    return Counts(by_sentence, [*by_message, sp.csr_matrix(envelope.transform(batch.envelopes))])
+    return Counts(by_sentence, [*by_message, sp.csr_matrix(vectorizers[2].transform(batch.envelopes))])
+
+
+def count_sentences(sentences: Sequence[str], vectorizers: Sequence[HashingVectorizer]) -> list[sp.csr_matrix]:
+    """Words and characters of each sentence; numbers, hours and addresses count as one word each."""
+    masked = [_masked(sentence) for sentence in sentences]
+    return [sp.csr_matrix(vectorizer.transform(masked)) for vectorizer in vectorizers[:2]]
 
 
 def _pooled(logits: Floats, bounds: npt.NDArray[np.int64]) -> Floats:
@@ -266,8 +269,3 @@ def _pooled(logits: Floats, bounds: npt.NDArray[np.int64]) -> Floats:
             )
         )
     return np.array(rows, dtype=np.float32)
-
-
-def expit(logits: Floats) -> Floats:
-    """Logits to probabilities."""
-    return cast("Floats", 1 / (1 + np.exp(-np.clip(logits, -30, 30))))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: TID251 - part of the model
 from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
 from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of the model
 from sklearn.model_selection import GroupKFold  # noqa: TID251 - part of the model
@@ -24,16 +25,16 @@ from triage.features import (
     OF_ALL_MAIL,
     SCHOOL_PRIMARIES,
     SENTENCE_TARGETS,
+    SPOKEN,
     STACK_TARGETS,
     Batch,
     Counts,
     First,
-    Floats,
     Linear,
     Matrices,
     count,
+    count_sentences,
     date_clues,
-    expit,
     frequent,
     idf_of,
     make_batch,
@@ -44,9 +45,16 @@ from triage.features import (
 )
 from triage.message import Message
 from triage.model import Model
+from triage.second import Floats, Second, Trees, expit
 
 _FOLDS = 5
+# How much a span of evidence, which is learned from a second time, weighs beside a sentence.
+_SPAN_WEIGHT = 0.5
 _FIRST_C, _SECOND_C = 10.0, 0.05
+# A wrong filing is to be no likelier than one in twenty; what is less sure goes to Review.
+_RIGHT_WHEN_FILED = 0.95
+# The share of mails about a plan or about danger that is to be seen.
+_NOT_TO_MISS = 0.98
 # The share of honest mail that may be taken for forged on its words alone.
 _HONEST_ACCUSED = 0.003
 
@@ -77,10 +85,32 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class _Targets:
-    """Labels as arrays: `sentence` is 1 evidence, 0 not of this label, -1 not to be learned from."""
+class Said:
+    """A sentence by itself, without a mail around it, and what it speaks of."""
 
-    sentence: npt.NDArray[np.int8]
+    text: str
+    speaks_of: frozenset[Label | Flag]
+    school: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """What the sentence layer learns from: the sentences of all messages, spans of evidence, sentences by themselves.
+
+    `truth` (rows, targets) is 1 where a sentence speaks of a target, 0 where it does not, -1 where that is not known;
+    `owner` is the number of the sentence's message, -1 where it has none.
+    """
+
+    counts: Matrices
+    truth: npt.NDArray[np.int8]
+    owner: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """Labels of messages as arrays."""
+
     message: npt.NDArray[np.bool_]
     primary: npt.NDArray[np.int64]
     school: npt.NDArray[np.bool_]
@@ -88,8 +118,8 @@ class _Targets:
     group: npt.NDArray[np.str_]
 
 
-def fit(examples: Sequence[Example], base: Model | None = None) -> Model:
-    """Learn from labelled messages of at least two groups. The same examples give the same model.
+def fit(examples: Sequence[Example], said: Sequence[Said] = (), base: Model | None = None) -> Model:
+    """Learn from labelled messages of at least two groups, and from single sentences. The same give the same model.
 
     With a `base`, only the first layer is learned anew, and what the base knows of combining it is kept: some more
     examples do not change that, and it is most of the work.
@@ -100,30 +130,65 @@ def fit(examples: Sequence[Example], base: Model | None = None) -> Model:
     batch = make_batch([e.message for e in examples], [e.facts for e in examples])
     vectorizers = make_vectorizers()
     counts = count(batch, vectorizers)
-    targets = _targets(examples, batch)
+    targets = _targets(examples)
+    spoken = _spoken(examples, said, batch, counts, vectorizers)
     if missing := [name for name, truth in zip(MESSAGE_TARGETS, targets.message.T, strict=True) if not truth.any()]:
         raise ModelError(f"too little to learn from: the corpus holds no mail of this kind: {', '.join(missing)}")
     everything = np.ones(len(examples), dtype=bool)
-    first = _fit_first(batch, counts, targets, everything)
+    first = _fit_first(spoken, counts, targets, everything)
     if base is not None:
         return replace(base, first=first)
-    unseen = _out_of_fold(batch, counts, targets)
+    unseen = _out_of_fold(batch, counts, spoken, targets)
     scaler = StandardScaler().fit(unseen)
     second, thresholds = _fit_second(scaler.transform(unseen), targets)
     dates, keep = _fit_dates(examples, vectorizers[2])
     return Model(vectorizers, first, scaler, second, dates, replace(thresholds, dates=keep))
 
 
-def _targets(examples: Sequence[Example], batch: Batch) -> _Targets:
+def _spoken(
+    examples: Sequence[Example],
+    said: Sequence[Said],
+    batch: Batch,
+    counts: Counts,
+    vectorizers: Sequence[HashingVectorizer],
+) -> _Spoken:
     owner = batch.owner()
-    plain = [_plain_words(sentence) for sentence in batch.sentences]
-    sentence = np.zeros((len(plain), len(SENTENCE_TARGETS) - 1), dtype=np.int8)
-    for column, name in enumerate(SENTENCE_TARGETS[:-1]):
-        for row, words in enumerate(plain):
-            example = examples[owner[row]]
-            if name in example.labels or name in example.asks:
-                spans = [_plain_words(text) for label, text in example.evidence if label == name]
-                sentence[row, column] = 1 if any(_overlap(words, span) for span in spans) else -1
+    spans = [(index, label, text) for index, e in enumerate(examples) for label, text in e.evidence if label in SPOKEN]
+    of_spans = np.array([[1 if name == label else -1 for name in SENTENCE_TARGETS] for _, label, _ in spans], np.int8)
+    of_said = np.array(
+        [[name in s.speaks_of if s.school else -1 for name in SPOKEN] + [s.school] for s in said], np.int8
+    )
+    alone = count_sentences([*(text for _, _, text in spans), *(s.text for s in said)], vectorizers)
+    width = len(SENTENCE_TARGETS)
+    return _Spoken(
+        [sp.csr_matrix(sp.vstack(pair)) for pair in zip(counts.sentence, alone, strict=True)],
+        np.vstack([_of_sentences(examples, batch), of_spans.reshape(-1, width), of_said.reshape(-1, width)]),
+        np.concatenate([owner, np.array([index for index, _, _ in spans], np.int64), np.full(len(said), -1)]),
+        np.concatenate(
+            [
+                [examples[index].weight for index in owner],
+                [_SPAN_WEIGHT * examples[index].weight for index, _, _ in spans],
+                np.ones(len(said)),
+            ]
+        ),
+    )
+
+
+def _of_sentences(examples: Sequence[Example], batch: Batch) -> npt.NDArray[np.int8]:
+    """The truth of every message's sentences: of a label that the message has, only its evidence is known."""
+    truth = np.full((len(batch.sentences), len(SENTENCE_TARGETS)), -1, dtype=np.int8)
+    for row, (index, sentence) in enumerate(zip(batch.owner(), batch.sentences, strict=True)):
+        example, words = examples[index], _plain_words(sentence)
+        truth[row, -1] = example.school
+        for column, name in enumerate(SPOKEN if example.school else ()):
+            if name not in example.labels and name not in example.asks:
+                truth[row, column] = 0
+            elif any(_overlap(words, _plain_words(text)) for label, text in example.evidence if label == name):
+                truth[row, column] = 1
+    return truth
+
+
+def _targets(examples: Sequence[Example]) -> _Targets:
     message = np.array(
         [
             [label in e.labels for label in LABELS]
@@ -134,7 +199,6 @@ def _targets(examples: Sequence[Example], batch: Batch) -> _Targets:
         ]
     )
     return _Targets(
-        sentence,
         message,
         np.array([PRIMARIES.index(e.primary) for e in examples]),
         np.array([e.school for e in examples]),
@@ -151,17 +215,15 @@ def _overlap(sentence: str, span: str) -> bool:
     return bool(span) and (span in sentence or (len(sentence) > 8 and sentence in span))
 
 
-def _fit_first(batch: Batch, counts: Counts, targets: _Targets, learn: npt.NDArray[np.bool_]) -> First:
-    owner = batch.owner()
-    rows = learn[owner]
+def _fit_first(spoken: _Spoken, counts: Counts, targets: _Targets, learn: npt.NDArray[np.bool_]) -> First:
+    alone = spoken.owner < 0
+    rows = alone | learn[spoken.owner]
     school = targets.school
-    sentence_sets = [
-        (rows & school[owner] & (targets.sentence[:, column] != -1), targets.sentence[:, column] == 1)
-        for column in range(targets.sentence.shape[1])
-    ]
-    sentence_sets.append((rows, school[owner]))
-    kept = frequent([matrix[learn] for matrix in counts.message])
-    sentence = _fit_linear(counts.sentence, rows, kept[:2], (sentence_sets, targets.weight[owner]))
+    sentence_sets = [(rows & (truth != -1), truth == 1) for truth in spoken.truth.T]
+    words_alone = [matrix[alone] for matrix in spoken.counts]
+    whole = [sp.vstack([m[learn], a]) for m, a in zip(counts.message, words_alone, strict=False)]
+    kept = frequent([*map(sp.csr_matrix, whole), counts.message[-1][learn]])
+    sentence = _fit_linear(spoken.counts, rows, kept[:2], (sentence_sets, spoken.weight))
     message_sets = [
         (learn if name in OF_ALL_MAIL else learn & school, targets.message[:, column])
         for column, name in enumerate(MESSAGE_TARGETS)
@@ -196,14 +258,14 @@ def _fit_linear(
     return Linear(kept, rounded, restored(*quantized(coef)), intercept)
 
 
-def _out_of_fold(batch: Batch, counts: Counts, targets: _Targets) -> Floats:
+def _out_of_fold(batch: Batch, counts: Counts, spoken: _Spoken, targets: _Targets) -> Floats:
     """The first layer's view of each message, learned without the message's own author."""
     folds = min(_FOLDS, len(set(targets.group.tolist())))
     found: Floats | None = None
     for learn_rows, held_rows in GroupKFold(folds).split(targets.message, groups=targets.group):
         learn = np.zeros(len(targets.school), dtype=bool)
         learn[learn_rows] = True
-        features, _ = _fit_first(batch, counts, targets, learn).features(batch, counts)
+        features, _ = _fit_first(spoken, counts, targets, learn).features(batch, counts)
         found = np.zeros_like(features) if found is None else found
         found[held_rows] = features[held_rows]
     if found is None:
@@ -211,51 +273,115 @@ def _out_of_fold(batch: Batch, counts: Counts, targets: _Targets) -> Floats:
     return found
 
 
-def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, LogisticRegression], Thresholds]:
+def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, Second], Thresholds]:
     school = targets.school
     columns = {name: targets.message[:, MESSAGE_TARGETS.index(name)] for name in STACK_TARGETS}
-    second: dict[str, LogisticRegression] = {}
+    second: dict[str, Second] = {}
     best: dict[str, float] = {}
+    likely_school = np.ones(len(school))
     for name, truth in columns.items():
         learn = np.ones_like(school) if name in OF_ALL_MAIL else school
-        second[name] = _logistic(scaled[learn], truth[learn], targets.weight[learn])
-        unseen = _cross_probabilities(scaled[learn], truth[learn], targets.weight[learn], targets.group[learn])
+        second[name] = combined(scaled[learn], truth[learn], targets.weight[learn])
+        unseen = _cross_probabilities(scaled[learn], truth[learn], targets.weight[learn], targets.group[learn])[:, 1]
+        if name == "school":
+            likely_school = unseen
         if name == "forged":
             best[name] = float(np.quantile(unseen[~truth[learn]], 1 - _HONEST_ACCUSED))
+        elif name in ("plan", "safety"):
+            # Missing one is worse than a false alarm.
+            best[name] = float(np.quantile(unseen[truth[learn]], 1 - _NOT_TO_MISS))
         else:
-            best[name] = _best_threshold(unseen, truth[learn], recall_first=name in ("plan", "safety"))
-    second["primary"] = _logistic(scaled[school], targets.primary[school], targets.weight[school])
+            best[name] = _best_threshold(unseen, truth[learn])
+    second["primary"] = combined(scaled[school], targets.primary[school], targets.weight[school])
+    primary = _cross_probabilities(
+        scaled[school], targets.primary[school], targets.weight[school], targets.group[school]
+    )
+    right = np.unique(targets.primary[school])[primary.argmax(axis=1)] == targets.primary[school]
     thresholds = Thresholds(
         school=best["school"],
         forged=best["forged"],
         labels={label: best[label] for label in LABELS},
-        sure=0.5,
+        sure=_sure_from(primary.max(axis=1) * likely_school[school], right),
         asks={ask: best[ask] for ask in ASKS},
     )
     return second, thresholds
 
 
-def _logistic(features: Floats, truth: npt.NDArray[Any], weight: npt.NDArray[np.float64]) -> LogisticRegression:
-    return LogisticRegression(C=_SECOND_C, max_iter=3000).fit(features, truth, weight)
+def combined(features: Floats, truth: npt.NDArray[Any], weight: npt.NDArray[np.float64]) -> Second:
+    """The second layer's part of one target."""
+    linear = LogisticRegression(C=_SECOND_C, max_iter=3000).fit(features, truth, weight)
+    trees = grow_trees(features, truth, weight)
+    coef, intercept = linear.coef_.astype(np.float32), linear.intercept_.astype(np.float32)
+    return Second(coef, intercept, _packed_trees(trees))
+
+
+def grow_trees(
+    features: Floats, truth: npt.NDArray[Any], weight: npt.NDArray[np.float64]
+) -> HistGradientBoostingClassifier:
+    """Few and small trees: what is left for them is little, and the file is to stay small."""
+    trees = HistGradientBoostingClassifier(
+        max_iter=40,
+        learning_rate=0.15,
+        max_leaf_nodes=8,
+        l2_regularization=10,
+        max_bins=63,
+        early_stopping=False,
+        random_state=0,
+    )
+    # Weights make scikit-learn's binning a hundred times slower: not where all are the same.
+    return trees.fit(features, truth, None if np.ptp(weight) == 0 else weight)
+
+
+def _packed_trees(model: HistGradientBoostingClassifier) -> Trees:
+    """The trees of a fitted model as arrays of one width; scikit-learn shrinks their values already.
+
+    It has no public way to its trees; a test compares these arrays with its own probabilities.
+    """
+    rounds, baseline = model._predictors, model._baseline_prediction  # noqa: SLF001
+    grown = [(column, tree.nodes) for trees in rounds for column, tree in enumerate(trees)]
+    width = max(len(nodes) for _, nodes in grown)
+    itself = np.tile(np.arange(width, dtype=np.int16), (len(grown), 1))
+    feature, left, right = np.zeros_like(itself), itself.copy(), itself.copy()
+    threshold, value = np.zeros(itself.shape, np.float32), np.zeros(itself.shape, np.float32)
+    for row, (_, nodes) in enumerate(grown):
+        inner = np.flatnonzero(nodes["is_leaf"] == 0)
+        feature[row, inner] = nodes["feature_idx"][inner]
+        threshold[row, inner] = nodes["num_threshold"][inner]
+        left[row, inner], right[row, inner] = nodes["left"][inner], nodes["right"][inner]
+        value[row, : len(nodes)] = nodes["value"]
+    outcome = np.array([column for column, _ in grown], dtype=np.int16)
+    depth = max(int(nodes["depth"].max()) for _, nodes in grown)
+    return Trees(feature, threshold, left, right, value, outcome, baseline.ravel().astype(np.float32), depth)
 
 
 def _cross_probabilities(
-    features: Floats, truth: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64], group: npt.NDArray[np.str_]
+    features: Floats, truth: npt.NDArray[Any], weight: npt.NDArray[np.float64], group: npt.NDArray[np.str_]
 ) -> npt.NDArray[np.float64]:
-    found = np.zeros(len(truth))
+    """Probabilities (rows, classes) of each row by a model that did not see the row's author."""
+    classes = np.unique(truth)
+    found = np.zeros((len(truth), len(classes)))
     for learn, held in GroupKFold(min(_FOLDS, len(set(group.tolist())))).split(features, groups=group):
-        if truth[learn].any():
-            found[held] = _logistic(features[learn], truth[learn], weight[learn]).predict_proba(features[held])[:, 1]
+        seen = np.unique(truth[learn])
+        if len(seen) > 1:
+            model = combined(features[learn], truth[learn], weight[learn])
+            found[np.ix_(held, np.isin(classes, seen))] = model.probabilities(features[held])
     return found
 
 
-def _best_threshold(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_], *, recall_first: bool) -> float:
-    """The probability that gives the best F1, or F3 where missing is worse than a false alarm."""
-    beta = 9.0 if recall_first else 1.0
-    grid = np.arange(0.05 if recall_first else 0.2, 0.8, 0.01)
+def _sure_from(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
+    """The confidence from which the primaries are right as often as is wanted of what is filed unasked."""
+    order = np.argsort(-confidence)
+    share_right = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(share_right >= _RIGHT_WHEN_FILED)
+    return round(float(confidence[order][enough[-1]]), 3) if len(enough) else 0.9
+
+
+def _best_threshold(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> float:
+    """The probability that gives the best F1."""
+    grid = np.arange(0.2, 0.8, 0.01)
     hits = [((probability >= at) & truth).sum() for at in grid]
     named = [(probability >= at).sum() for at in grid]
-    scores = [(1 + beta) * hit / max(1.0, beta * truth.sum() + count) for hit, count in zip(hits, named, strict=True)]
+    scores = [2 * hit / max(1.0, truth.sum() + count) for hit, count in zip(hits, named, strict=True)]
     # The middle of the plateau around the best value moves least from corpus to corpus.
     good = grid[np.array(scores) >= max(scores) - 0.003]
     return round(float(np.median(good)), 2)
@@ -283,7 +409,7 @@ def _fit_dates(examples: Sequence[Example], vectorizer: HashingVectorizer) -> tu
         rows = np.zeros(len(truth), dtype=bool)
         rows[learn] = True
         unseen[held] = expit(learned(rows).decide([counts[0][held]]))[:, 0]
-    return learned(everything), _best_threshold(unseen, truth != "", recall_first=False)
+    return learned(everything), _best_threshold(unseen, truth != "")
 
 
 def _date_truth(example: Example) -> list[str]:

@@ -1,10 +1,10 @@
 """The classifier: load, score, save. With `features` and `fit`, the only importer of scikit-learn and skops.
 
 A mail is read twice: sentence by sentence, each sentence scored for each label by a linear model that learned
-from the evidence spans of the corpus, and whole, as the sum of its sentences. A second layer of logistic
-regressions combines both with a few plain features (length, question marks, dates, kind of sender) to the
-probability of each label. It learns from scores that the first layer gave to authors it had not seen
-(stacked generalisation, Wolpert 1992), which also calibrates it.
+from the evidence spans of the corpus and from single sentences, and whole, as the sum of its sentences. A second
+layer combines both with a few plain features (length, question marks, dates, kind of sender) to the probability
+of each label. It learns from scores that the first layer gave to authors it had not seen (stacked
+generalisation, Wolpert 1992), which also calibrates it.
 """
 
 import hashlib
@@ -23,7 +23,6 @@ import sklearn  # noqa: TID251 - part of the model
 import skops.io  # noqa: TID251 - part of the model
 from sklearn.exceptions import InconsistentVersionWarning  # noqa: TID251 - part of the model
 from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
-from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of the model
 from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, DateScore, Label, Primary, Scores, Thresholds
@@ -35,28 +34,27 @@ from triage.features import (
     SPOKEN,
     STACK_TARGETS,
     First,
-    Floats,
     Linear,
     count,
     date_clues,
-    expit,
     make_batch,
     quantized,
     restored,
 )
 from triage.message import Message
+from triage.second import Floats, Second, expit
 
 FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Everything that scoring needs. `second` holds one logistic regression a target, "primary" a multinomial one."""
+    """Everything that scoring needs. `second` holds a part for each target; that of "primary" has a class for each."""
 
     vectorizers: tuple[HashingVectorizer, HashingVectorizer, HashingVectorizer]
     first: First
     scaler: StandardScaler
-    second: Mapping[str, LogisticRegression]
+    second: Mapping[str, Second]
     dates: Linear
     thresholds: Thresholds
 
@@ -67,8 +65,8 @@ class Model:
         batch = make_batch(messages, facts)
         features, by_sentence = self.first.features(batch, count(batch, self.vectorizers))
         scaled = self.scaler.transform(features)
-        single = {name: self.second[name].predict_proba(scaled)[:, 1] for name in STACK_TARGETS}
-        primary = self.second["primary"].predict_proba(scaled)
+        single = {name: self.second[name].probabilities(scaled)[:, 1] for name in STACK_TARGETS}
+        primary = self.second["primary"].probabilities(scaled)
         likely = expit(by_sentence)
         best: list[Primary] = [SCHOOL_PRIMARIES[int(row.argmax())] for row in primary]
         dates = self._score_dates(facts, best)
@@ -127,7 +125,7 @@ def save(model: Model, path: Path) -> None:
         },
         "dates": _packed(model.dates),
         "scaler": model.scaler,
-        "second": dict(model.second),
+        "second": {name: second.to_arrays() for name, second in model.second.items()},
         "thresholds": {
             "school": model.thresholds.school,
             "forged": model.thresholds.forged,
@@ -212,7 +210,7 @@ def _unpacked(content: Mapping[str, Any]) -> Model:
         vectorizers=(words, characters, envelope),
         first=First(linear(content["first"]["sentence"]), linear(content["first"]["message"])),
         scaler=content["scaler"],
-        second=content["second"],
+        second={name: Second.from_arrays(part) for name, part in content["second"].items()},
         dates=linear(content["dates"]),
         thresholds=Thresholds(**content["thresholds"]),
     )

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from triage.classify import LABELS, PRIMARIES, classify
 from triage.config import Config
-from triage.corpus import Record
+from triage.corpus import Record, Sentence
 from triage.facts import find_facts
 from triage.figures import Judged
-from triage.fit import Example, fit
+from triage.fit import Example, Said, fit
 from triage.message import parse_message
 from triage.model import Model
 from triage.text import Parts
@@ -67,10 +67,19 @@ _EMPTY = parse_message(b"Subject: .\r\n\r\n")
 
 
 def train(
-    records: Sequence[Record], corrected: Sequence[tuple[str, Sequence[str]]] = (), base: Model | None = None
+    records: Sequence[Record],
+    sentences: Sequence[Sentence] = (),
+    corrected: Sequence[tuple[str, Sequence[str]]] = (),
+    base: Model | None = None,
 ) -> Model:
-    """Fit on the training split, and on the parent's own corrections; `base` as in `fit`."""
-    return fit(examples_of(r for r in records if r.split == "train") + corrections_of(corrected), base)
+    """Fit on the training split, on sentences, and on the parent's own corrections; `base` as in `fit`."""
+    examples = examples_of(r for r in records if r.split == "train") + corrections_of(corrected)
+    return fit(examples, [_said(sentence) for sentence in sentences], base)
+
+
+def _said(sentence: Sentence) -> Said:
+    names = frozenset(name for name in sentence.marks if name not in ("other", "not_school"))
+    return Said(sentence.text, names, "not_school" not in sentence.marks)  # type: ignore[arg-type]
 
 
 def judge(records: Sequence[Record], model: Model) -> list[Judged]:
