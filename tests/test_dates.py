@@ -84,6 +84,43 @@ def test_a_number_or_an_hour_joins_its_day(text: str, at: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("Could you do Monday at 7:30 a.m. or 3:20 p.m.?", ["2026-01-12T07:30", "2026-01-12T15:20"]),
+        ("Are you free Thursday or Friday at 3:10?", ["2026-01-08T15:10", "2026-01-09T15:10"]),
+        (
+            "I have Thursday 1/8 at 2:40 or 3:20 and Friday at 8:00.",
+            ["2026-01-08T14:40", "2026-01-08T15:20", "2026-01-09T08:00"],
+        ),
+        ("The gym is ours Friday from 3:00 to 4:30.", ["2026-01-09T15:00"]),
+        ("Can I call you tomorrow after 3?", ["2026-01-08T15:00"]),
+        ("Could I ring you at four o'clock today?", ["2026-01-07T16:00"]),
+        ("The bus leaves at 6:15 tomorrow morning.", ["2026-01-08T06:15"]),
+        ("Report on Friday at 0800 hrs.", ["2026-01-09T08:00"]),
+        ("¿Puede venir el viernes a las cinco?", ["2026-01-09T17:00"]),
+    ],
+)
+def test_hours_go_with_their_days(text: str, hours: list[str]) -> None:
+    """Each hour that is offered, a shared hour for both days, the beginning of a span, hours in words."""
+    assert [at[:16] for at, _ in found(text)] == hours
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("its due tmrw", "2026-01-08"),
+        ("Family tree back by Tues 1/13 (photos or drawings).", "2026-01-13"),
+        ("Fees are lower if paid by March 2: see below.", "2026-03-02"),
+        ("The big test is the 13th and she should study.", "2026-01-13"),
+        ("Come Tuesday of next week.", "2026-01-13"),
+    ],
+)
+def test_days_as_people_type_them(text: str, day: str) -> None:
+    """Short forms, and days before brackets, colons and conjunctions."""
+    assert [at for at, _ in found(text)] == [day]
+
+
+@pytest.mark.parametrize(
     ("text", "day_first", "expected"),
     [
         ("Test on 9/12.", False, date(2026, 9, 12)),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Literal
 
 from triage.lexicon import pattern, table
@@ -49,7 +50,7 @@ def find_dates(text: str, written: datetime, *, day_first: bool) -> tuple[Due, .
     all_sentences = sentences(text)
     for index, sentence in enumerate(all_sentences):
         before = all_sentences[index - 1] if index else ""
-        for group in _groups(sentence):
+        for group in [choice for tokens in _groups(sentence) for choice in _choices(tokens, sentence)]:
             at = _resolve(group, sentence, written, day_first=day_first)
             if at is not None:
                 what, spoken = _what(sentence, before), _words(sentence, group)
@@ -134,6 +135,21 @@ _MONTHS = _numbered(
     "november nov noviembre",
     "december dec diciembre",
 )
+_HOURS = _numbered(
+    1,
+    "one una",
+    "two dos",
+    "three tres",
+    "four cuatro",
+    "five cinco",
+    "six seis",
+    "seven siete",
+    "eight ocho",
+    "nine nueve",
+    "ten diez",
+    "eleven once",
+    "twelve doce",
+)
 _TODAY = {"today", "tonight", "this afternoon", "this evening", "hoy", "esta tarde", "esta noche"}
 _TOMORROW = {"tomorrow", "tomorow", "tommorow", "tommorrow", "tmrw", "tmw", "tmrow", "mañana"}
 
@@ -163,8 +179,12 @@ _TOKENS = re.compile(
             r"(?P<clock>\b(?:[01]?\d|2[0-3])[:.][0-5]\d(?:\s*(?:a\.?m\b\.?|p\.?m\b\.?))?"
             r"|\b(?:1[0-2]|[1-9])\s*(?:a\.?m\b\.?|p\.?m\b\.?)|\b(?:noon|midday|mediodía)\b"
             r"|\b(?:[01]\d|2[0-3])[0-5]\d(?=\s?(?:hrs|hours)\b)"
-            r"|(?<=\bat )(?:1[0-2]|[1-9])\b(?! ?(?:%|students|kids|years|weeks|days|minutes|points|of))"
-            r"|(?<=a las )(?:1[0-2]|[1-9])\b|(?<=a la )1\b)",
+            r"|\b(?:1[0-2]|[1-9]|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) o['’]?clock\b"
+            r"|(?:(?<=\bat )|(?<=\bafter )|(?<=\baround )|(?<=\babout ))(?:1[0-2]|[1-9])\b"
+            r"(?! ?(?:%|[/:.-]\d|(?:or|to) \d|(?:more |other |full |whole |school |of |times?\b|[a-z]{2,}s\b))|[.,]\d)"
+            r"|(?:(?<=a las )|(?<=de las ))(?:1[0-2]|[1-9]|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once"
+            r"|doce)\b"
+            r"|(?<=a la )(?:1|una)\b)",
             rf"(?P<ordinal>\b(?:the|el(?: día)?|on)\s+{_NUMBER}(?:st|nd|rd|th)\b(?!\s+(?:grade|graders?|period|hour|"
             rf"time|place|century|floor|birthday|amendment|chapter|percentile|day|week|form|year|of\b|and\s+\d+\w+\s+(?:grade|year)))"
             rf"|\bel(?: día)?\s+{_NUMBER}\b(?!\s*(?:de\s+(?!este)|por|%|°|º|a[nñ]os|[:.]\d)))",
@@ -174,7 +194,7 @@ _TOKENS = re.compile(
 )
 # What may stand between two tokens of one date.
 _GLUE = re.compile(
-    r"[\s,.()@–—-]*(?:\b(?:the|el|la|on|at|by|from|around|about|before|after|and|to|until|starting|promptly|sharp|"
+    r"[\s,.()@–—-]*(?:\b(?:the|el|la|on|at|by|from|around|about|before|after|and|to|until|starting|promptly|sharp|or|o|"
     r"between|a|las|de|del|día|este|desde|entre|as|in|morning|afternoon|evening|por|tarde|mañana|either|any\s?time)\b[\s,.()@–—-]*)*",
     re.IGNORECASE,
 )
@@ -217,7 +237,35 @@ def _groups(sentence: str) -> list[list[_Token]]:
     if len(dated) == len(hours) == 1 and all(token.kind != "clock" for token in dated[0]):
         # One day and one hour in a sentence belong together, whatever stands between them.
         return [[*dated[0], *hours[0]]]
+    for group, following in pairwise(dated):
+        group.extend(_borrowed(group, following, sentence))
     return dated
+
+
+def _borrowed(group: Sequence[_Token], following: Sequence[_Token], sentence: str) -> list[_Token]:
+    """The hour of "Thursday or Friday at 3:10" is Thursday's too."""
+    if any(token.kind == "clock" for token in group) or following[0].kind == "clock":
+        return []
+    gap = sentence[group[-1].end : following[0].start]
+    return (
+        [t for t in following if t.kind == "clock"] if re.fullmatch(r",?\s*(?:or|o|u)\s+(?:the\s+|el\s+)?", gap) else []
+    )
+
+
+def _choices(group: list[_Token], sentence: str) -> Iterator[list[_Token]]:
+    """Each hour of "Monday at 7:30 or 3:20" is a date by itself; "3:00 to 3:20" is one."""
+    clocks = [token for token in group if token.kind == "clock"]
+    day = [token for token in group if token.kind != "clock"]
+    gaps = [sentence[one.end : other.start] for one, other in pairwise(clocks)]
+    if (
+        day
+        and gaps
+        and all(re.search(r"\bor\b|\bo\b|\band\b|\by\b|[,/]", gap) for gap in gaps)
+        and not re.search(r"\b(?:between|from|de|entre)\s*$", clocks[0].lead)
+    ):
+        yield from ([*day, clock] for clock in clocks)
+    else:
+        yield group
 
 
 def _adds(group: Sequence[_Token], token: _Token, gap: str) -> bool:
@@ -225,10 +273,13 @@ def _adds(group: Sequence[_Token], token: _Token, gap: str) -> bool:
     if token.kind in kinds:
         # "3:00 to 3:20" is one date, "Monday and Tuesday" are two.
         return token.kind == "clock"
-    if token.kind == "clock" or kinds == {"clock"}:
+    if token.kind == "clock":
         return True
+    if kinds == {"clock"}:
+        # "2:40 or 3:20 and Thursday at 8:00": that hour belongs to the day before it.
+        return re.search(r"\b(and|or|y|o)\b", gap) is None
     exact = {"month_day", "iso", "numeric", "ordinal", "weekday_day"}
-    alternatives = re.search(r"\b(and|to|until)\b", gap) is not None
+    alternatives = re.search(r"\b(and|or|to|until|y|o)\b", gap) is not None
     return ("weekday" in kinds or "relative" in kinds or token.kind == "weekday") and not (
         alternatives or (token.kind in exact and kinds & exact)
     )
@@ -237,7 +288,7 @@ def _adds(group: Sequence[_Token], token: _Token, gap: str) -> bool:
 def _words(sentence: str, group: Sequence[_Token]) -> str:
     lead = re.search(r"\b(this coming|this|next|coming|este|esta|próximo|próxima)\s+$", group[0].lead)
     start, end = min(token.start for token in group), max(token.end for token in group)
-    if end - start > 60:
+    if end - start > 60 or re.search(r"\bor\b|\bo\b", sentence[group[0].end : end]):
         # Day and hour stand far apart: the day's own words are enough.
         start, end = group[0].start, group[0].end
     words = sentence[start - (len(lead.group()) if lead and start == group[0].start else 0) : end]
@@ -361,11 +412,13 @@ def _ordinal(day: int, today: date) -> date | None:
 def _clock(first: _Token, last: _Token, around: str) -> time | None:
     if first.text in ("noon", "midday", "mediodía"):
         return time(12, 0)
-    numbers = [int(number) for number in re.findall(r"\d+", first.text)]
+    numbers = [int(number) for number in re.findall(r"\d+", first.text)] or [_HOURS[first.text.split()[0]]]
     if numbers[0] >= 100:
         numbers = list(divmod(numbers[0], 100))
     hour, minute = numbers[0], numbers[1] if len(numbers) > 1 else 0
     half = _half(first) or (_half(last) if last is not first else "")
+    if not half and re.search(r"\bmorning\b|de la mañana", around):
+        half = "a"
     if not half and hour < 8 and re.search(r"evening|tonight|noche|afternoon|tarde", around):
         half = "p"
     if half == "p" and hour < 12:

@@ -35,6 +35,7 @@ from triage.features import (
     count,
     count_sentences,
     date_clues,
+    date_view,
     frequent,
     idf_of,
     make_batch,
@@ -45,7 +46,7 @@ from triage.features import (
 )
 from triage.message import Message
 from triage.model import Model
-from triage.second import Floats, Second, Trees, expit
+from triage.second import Floats, Second, Trees
 
 _FOLDS = 5
 # How much a span of evidence, which is learned from a second time, weighs beside a sentence.
@@ -140,9 +141,10 @@ def fit(examples: Sequence[Example], said: Sequence[Said] = (), base: Model | No
         return replace(base, first=first)
     unseen = _out_of_fold(batch, counts, spoken, targets)
     scaler = StandardScaler().fit(unseen)
-    second, thresholds = _fit_second(scaler.transform(unseen), targets)
-    dates, keep = _fit_dates(examples, vectorizers[2])
-    return Model(vectorizers, first, scaler, second, dates, replace(thresholds, dates=keep))
+    view = scaler.transform(unseen).astype(np.float32)
+    second, thresholds = _fit_second(view, targets)
+    dates, keep, from_probability = _fit_dates(examples, vectorizers[2], view)
+    return Model(vectorizers, first, scaler, second, dates, keep, replace(thresholds, dates=from_probability))
 
 
 def _spoken(
@@ -390,11 +392,17 @@ def _best_threshold(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.
 # --- Dates -----------------------------------------------------------------------------------------------
 
 
-def _fit_dates(examples: Sequence[Example], vectorizer: HashingVectorizer) -> tuple[Linear, float]:
-    """Which dates of school mail are to be kept, and what for; and the probability from which one is kept."""
-    told = [example for example in examples if example.school and example.due is not None]
-    clues = date_clues([e.facts for e in told], [e.primary for e in told])
-    counts = [sp.csr_matrix(vectorizer.transform(clues))]
+def _fit_dates(
+    examples: Sequence[Example], vectorizer: HashingVectorizer, view: Floats
+) -> tuple[Linear, Second, float]:
+    """Which dates of school mail are to be kept, and what for; and the probability from which one is kept.
+
+    `view` is what the second layer sees of each example.
+    """
+    numbers = [index for index, e in enumerate(examples) if e.school and e.due is not None]
+    told = [examples[index] for index in numbers]
+    facts = [e.facts for e in told]
+    counts = [sp.csr_matrix(vectorizer.transform(date_clues(facts)))]
     truth = np.array([what for example in told for what in _date_truth(example)])
     group = np.array([example.group for example in told for _ in example.facts.due])
     weight = np.ones(len(truth))
@@ -404,12 +412,14 @@ def _fit_dates(examples: Sequence[Example], vectorizer: HashingVectorizer) -> tu
         sets = [(rows, truth != ""), *((rows & (truth != ""), truth == what) for what in DATE_TARGETS[1:])]
         return _fit_linear(counts, rows, frequent([counts[0][rows]]), (sets, weight))
 
-    unseen = np.zeros(len(truth))
+    logits = np.zeros(len(truth), dtype=np.float32)
     for learn, held in GroupKFold(min(_FOLDS, len(set(group.tolist())))).split(truth, groups=group):
         rows = np.zeros(len(truth), dtype=bool)
         rows[learn] = True
-        unseen[held] = expit(learned(rows).decide([counts[0][held]]))[:, 0]
-    return learned(everything), _best_threshold(unseen, truth != "")
+        logits[held] = learned(rows).decide([counts[0][held]])[:, 0]
+    seen = date_view([e.message for e in told], facts, logits, view[numbers])
+    unseen = _cross_probabilities(seen, truth != "", weight, group)[:, 1]
+    return learned(everything), combined(seen, truth != "", weight), _best_threshold(unseen, truth != "")
 
 
 def _date_truth(example: Example) -> list[str]:

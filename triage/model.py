@@ -37,6 +37,7 @@ from triage.features import (
     Linear,
     count,
     date_clues,
+    date_view,
     make_batch,
     quantized,
     restored,
@@ -56,6 +57,7 @@ class Model:
     scaler: StandardScaler
     second: Mapping[str, Second]
     dates: Linear
+    keep: Second
     thresholds: Thresholds
 
     def score(self, messages: Sequence[Message], facts: Sequence[Facts]) -> list[Scores]:
@@ -68,8 +70,7 @@ class Model:
         single = {name: self.second[name].probabilities(scaled)[:, 1] for name in STACK_TARGETS}
         primary = self.second["primary"].probabilities(scaled)
         likely = expit(by_sentence)
-        best: list[Primary] = [SCHOOL_PRIMARIES[int(row.argmax())] for row in primary]
-        dates = self._score_dates(facts, best)
+        dates = self._score_dates(messages, facts, scaled)
         return [
             Scores(
                 labels={label: float(single[label][row]) for label in LABELS},
@@ -83,13 +84,16 @@ class Model:
             for row, (start, stop) in enumerate(pairwise(batch.bounds))
         ]
 
-    def _score_dates(self, facts: Sequence[Facts], primaries: Sequence[Primary]) -> list[tuple[DateScore, ...]]:
-        clues = date_clues(facts, primaries)
+    def _score_dates(
+        self, messages: Sequence[Message], facts: Sequence[Facts], view: Floats
+    ) -> list[tuple[DateScore, ...]]:
+        clues = date_clues(facts)
         if not clues:
             return [()] * len(facts)
-        likely = expit(self.dates.decide([self.vectorizers[2].transform(clues)]))
+        logits = self.dates.decide([self.vectorizers[2].transform(clues)])
+        kept = self.keep.probabilities(date_view(messages, facts, logits[:, 0], view))[:, 1]
         whats: tuple[What, ...] = get_args(What)
-        scores = iter([DateScore(float(row[0]), whats[int(row[1:].argmax())]) for row in likely])
+        scores = iter([DateScore(float(p), whats[int(row[1:].argmax())]) for p, row in zip(kept, logits, strict=True)])
         return [tuple(next(scores) for _ in found.due) for found in facts]
 
 
@@ -124,6 +128,7 @@ def save(model: Model, path: Path) -> None:
             name: _packed(part) for name, part in (("sentence", model.first.sentence), ("message", model.first.message))
         },
         "dates": _packed(model.dates),
+        "keep": model.keep.to_arrays(),
         "scaler": model.scaler,
         "second": {name: second.to_arrays() for name, second in model.second.items()},
         "thresholds": {
@@ -212,5 +217,6 @@ def _unpacked(content: Mapping[str, Any]) -> Model:
         scaler=content["scaler"],
         second={name: Second.from_arrays(part) for name, part in content["second"].items()},
         dates=linear(content["dates"]),
+        keep=Second.from_arrays(content["keep"]),
         thresholds=Thresholds(**content["thresholds"]),
     )
