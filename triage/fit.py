@@ -57,7 +57,7 @@ _RIGHT_WHEN_FILED = 0.95
 # The share of mails about a plan or about danger that is to be seen.
 _NOT_TO_MISS = 0.98
 # The share of honest mail that may be taken for forged on its words alone.
-_HONEST_ACCUSED = 0.003
+_HONEST_ACCUSED = 0.005
 
 
 @dataclass(frozen=True, slots=True)
