@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import account_on
 from tests.support.dovecot import PASSWORD, Dovecot
@@ -12,6 +14,7 @@ from tests.support.mail import a_mail
 from tests.support.memory import MemoryMailbox, Server
 from triage.errors import MailboxError, RefusedError, SignInRefusedError
 from triage.mailbox import Mail, Mailbox, content_key
+from triage.partial import Answer, answer_of
 
 Open = Callable[[], Mailbox | MemoryMailbox]
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
@@ -252,3 +255,21 @@ def test_tls_contexts_verify() -> None:
     for forbidden in ("CERT_NONE", "check_hostname = False", "_create_unverified_context"):
         assert forbidden not in sources
     assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED
+
+
+def test_an_answer_is_read_from_its_fields() -> None:
+    """Folded fields, names, capitals; what answers nothing is an answer to nothing."""
+    fields = (
+        b"To: =?utf-8?q?Ms=2E_O?= <Ortega@X.example>,\r\n b@y.example\r\nCc: c@z.example\r\n"
+        b"In-Reply-To: <one@x.example>\r\nReferences: <two@x.example>\r\n <one@x.example>\r\n\r\n"
+    )
+    answer = answer_of(fields)
+    assert answer.recipients == {"ortega@x.example", "b@y.example", "c@z.example"}
+    assert answer.answered == {"<one@x.example>", "<two@x.example>"}
+    assert answer_of(b"\r\n") == Answer(frozenset(), frozenset())
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_are_an_answer(octets: bytes) -> None:
+    """Nothing that a server sends as fields raises."""
+    assert all("<" in name for name in answer_of(b"To: " + octets).answered)

@@ -214,14 +214,18 @@ def observe_answers(visit: Visit) -> None:
     """Look into the folder of sent mail: a stranger who writes school mail is known once the parent has answered."""
     box, store, name = visit.box, visit.work.store, visit.work.account.name
     folder = box.sent_folder()
-    status = box.status(folder) if folder else None
-    if status is None or not status.uidvalidity:
+    try:
+        status = box.status(folder) if folder else None
+        if status is None or not status.uidvalidity:
+            return
+        before = store.folder(name, folder)
+        seen = before is not None and before.uidvalidity == status.uidvalidity
+        if before is not None and seen and before.uidnext == status.uidnext:
+            return
+        box.select(folder, readonly=True)
+    except RefusedError:
+        # A folder that may not be looked into teaches nothing; the pass itself is done.
         return
-    before = store.folder(name, folder)
-    seen = before is not None and before.uidvalidity == status.uidvalidity
-    if before is not None and seen and before.uidnext == status.uidnext:
-        return
-    box.select(folder, readonly=True)
     uids = box.starting_at(before.uidnext) if before is not None and seen else since_lookback(visit)
     answers = list(box.answers(uids))
     with store.transaction():
