@@ -276,7 +276,10 @@ def test_correct_by_command(household: Household) -> None:
     labels = [item["labels"] for section in shown["sections"] for item in section["items"]]
     assert labels == [["behavior", "good news"]]
     once(household)
-    assert "learned from 1 corrections" in household.run("train").stderr
+    with Store(household.state) as store:
+        ((words, labels),) = store.corrections()
+    assert labels == ("behavior", "praise")
+    assert "missing assignments" in words
 
 
 def test_a_rebuilt_folder_is_not_acted_on_unasked(household: Household) -> None:
