@@ -277,9 +277,9 @@ def test_correct_by_command(household: Household) -> None:
     assert labels == [["behavior", "good news"]]
     once(household)
     with Store(household.state) as store:
-        ((words, labels),) = store.corrections()
-    assert labels == ("behavior", "praise")
-    assert "missing assignments" in words
+        ((said, told),) = store.corrections()
+    assert told == ("behavior", "praise")
+    assert "missing assignments" in said
 
 
 def test_a_rebuilt_folder_is_not_acted_on_unasked(household: Household) -> None:

@@ -65,7 +65,7 @@ def test_the_order_is_the_one_a_parent_needs() -> None:
         row(1, verdict(labels=(), primary="other_school")),
         row(2, verdict(labels=("praise",), primary="praise")),
         row(3, verdict()),
-        row(4, verdict(flags=("plan",))),
+        row(4, verdict(flags=("plan",), evidence=(Evidence("plan", "we review her 504 plan"),))),
         row(5, verdict(needs_reply=True)),
         row(6, verdict(flags=("safety",))),
         row(7, verdict(unsure=True)),

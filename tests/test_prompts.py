@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -278,3 +279,10 @@ def test_header_fields_of_notes_cannot_be_injected() -> None:
     head = mail.as_bytes().split(b"\r\n\r\n")[0]
     assert b"\nBcc:" not in head
     assert head.count(b"\nTo:") == 1
+
+
+def test_a_plan_that_no_word_names_gets_no_plan_card() -> None:
+    """The flag is for recall; the card follows the label where the mail does not speak of a plan."""
+    doubtful = replace(SITUATIONS["plan"], evidence=(MISSING, Evidence("plan", "Turn in the marked-up draft")))
+    assert situation_of(SITUATIONS["plan"]) == "plan"
+    assert situation_of(doubtful) == "homework"

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import jinja2
 
 from triage.config import Config
+from triage.facts import names_plan
 from triage.plan import Stored, newcomer_of
 from triage.prompts import NOTE_FROM, Wording
 from triage.text import one_line
@@ -193,13 +194,14 @@ def _kind(row: Stored) -> SectionKind | None:
     if not verdict or (not verdict["school"] and not verdict.get("unsure")):
         return None
     flags = verdict.get("flags", [])
+    of_plan = [item["text"] for item in verdict.get("evidence", []) if item["label"] == "plan"]
     # The first that holds, in the order in which a parent needs to know.
     kinds: tuple[tuple[SectionKind, bool], ...] = (
         ("now", "safety" in flags or (verdict.get("urgent", False) and not verdict.get("unsure"))),
         ("review", verdict.get("unsure", False)),
         ("reply", verdict.get("needs_reply", False)),
         ("good", verdict["primary"] == "praise"),
-        ("plan", "plan" in flags),
+        ("plan", "plan" in flags and names_plan(of_plan)),
         ("news", verdict["primary"] == "other_school" or "bulk" in flags),
         ("talk", True),
     )

@@ -5,7 +5,7 @@ plan or of danger. Probable things (what kind of mail it is) come from the model
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
@@ -66,6 +66,11 @@ def _flag_quotes(own: str) -> Iterator[tuple[Flag, str]]:
         for flag in found:
             if pattern(flag).search(sentence):
                 yield flag, sentence
+
+
+def names_plan(words: Iterable[str]) -> bool:
+    """Whether any of these words names a plan or a service of it; the flag alone is for recall and may be wrong."""
+    return any(pattern("plan").search(text) for text in words)
 
 
 def _bulk(message: Message) -> frozenset[Flag]:

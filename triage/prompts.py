@@ -23,6 +23,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from triage.classify import Primary, Verdict
 from triage.config import Config, Language
 from triage.errors import ConfigError
+from triage.facts import names_plan
 from triage.message import Message
 from triage.sender import answer_address
 from triage.text import one_line
@@ -116,11 +117,13 @@ def situation_of(verdict: Verdict) -> str:
     labels, primary = set(verdict.labels), verdict.primary
     talk = "meeting_request" in labels and primary != "praise"
     bulk = "bulk" in verdict.flags or not labels
+    # Words for a plan on a mail that names none would puzzle more than help.
+    named = "plan" in verdict.flags and names_plan(item.text for item in verdict.evidence if item.label == "plan")
     choices = (
         ("safety", "safety" in verdict.flags),
         ("suspicious", verdict.sender == "suspicious"),
         ("unsure", verdict.unsure),
-        ("plan", "plan" in verdict.flags and primary not in ("praise", "not_school")),
+        ("plan", named and primary not in ("praise", "not_school")),
         ("other_school", bulk and primary not in labels),
         (primary, bulk or len(labels) == 1),
         ("behavior_meeting", talk and "behavior" in labels),
