@@ -133,6 +133,17 @@ def test_strangers_who_write_like_staff_are_offered() -> None:
         assert [(offer.name, offer.address) for offer in built.offers] == [("Teacher 1", "new@a.example")]
         assert "new@a.example" in to_text(built, Wording(language))
         assert "new@a.example" in to_html(built, Wording(language))
+        assert "School" in built.offer_how
+
+
+def test_how_to_answer_an_offer_fits_the_mailbox() -> None:
+    """The parent's own name of the folder; no folder where mail is only tagged."""
+    filing = CONFIG.filing.model_copy(update={"root": "Schule"})
+    day = Day(END - timedelta(days=1), END, ())
+    moved = build_digest(day, CONFIG.model_copy(update={"filing": filing}), Wording("en"))
+    assert "another folder in Schule" in moved.offer_how
+    tagged = filing.model_copy(update={"mode": "tag"})
+    assert "folder" not in build_digest(day, CONFIG.model_copy(update={"filing": tagged}), Wording("en")).offer_how
 
 
 def test_an_empty_day_says_so_truthfully() -> None:

@@ -103,6 +103,7 @@ class Digest:
     sections: tuple[Section, ...]
     dates: tuple[DateLine, ...]
     offers: tuple[Offer, ...]
+    offer_how: str
     counts: dict[str, int]
     lines: tuple[str, ...]
     waits: bool
@@ -177,6 +178,9 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
         sections=sections,
         dates=dates,
         offers=_offers(day),
+        offer_how=words["offer_how" if config.filing.mode != "tag" else "offer_how_tag"].format(
+            root=config.filing.root
+        ),
         counts=counts,
         lines=(*day.troubles, *_closing_lines(counts, day.start.astimezone(zone), wording, waits=bool(day.troubles))),
         waits=bool(day.troubles),
