@@ -225,6 +225,16 @@ def test_the_trees_are_scikit_learns(classes: int) -> None:
     assert second.probabilities(features).shape == (500, classes)
 
 
+def test_a_weight_is_a_number_of_times() -> None:
+    """An example that weighs three is learned as one that is there thrice."""
+    draw = np.random.default_rng(1)
+    features, truth = draw.normal(size=(200, 6)).astype(np.float32), np.arange(200) % 2
+    times = np.where(np.arange(200) < 20, 3, 1)
+    once = grow_trees(features, truth, times.astype(np.float64))
+    thrice = grow_trees(features.repeat(times, axis=0), truth.repeat(times), np.ones(times.sum()))
+    np.testing.assert_allclose(once.predict_proba(features), thrice.predict_proba(features))
+
+
 def test_too_little_is_told() -> None:
     """One author is no corpus."""
     with pytest.raises(ModelError, match="several authors"):

@@ -219,7 +219,7 @@ def ensure_model(state: Path) -> None:
         if not path.exists():
             raise ModelError(f"{path}: the model is missing; run `triage train --corpus {corpus_path()}`")
         return
-    say(f"the model was made with scikit-learn {made}; making it anew for yours, which takes a minute")
+    say(f"the model was made with scikit-learn {made}; making it anew for yours, which takes some minutes")
     from triage import model as models  # noqa: PLC0415
     from triage import train  # noqa: PLC0415
     from triage.corpus import load_corpus, load_sentences  # noqa: PLC0415
