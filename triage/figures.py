@@ -62,7 +62,7 @@ def report(judged: Sequence[Judged]) -> list[Figure]:
         ),
         _share("relayed by a platform: seen as school mail", relayed, _seen_as_school, "0.98"),
         _share("relayed by a platform: primary", relayed, _right, "0.92"),
-        _share("school mail filed without Review", school, lambda j: j in filed),
+        _counted("school mail filed without Review", len(filed), len(school)),
         _share("primary of what is filed without Review", filed, _right, f"{WANTED}"),
         _resampled(f"could be filed at {WANTED:.0%} right", school, _filed_when_right, "0.90"),
         *(figure for label in LABELS for figure in _label_figures(label, school)),
