@@ -18,7 +18,7 @@ from triage.delivery import day_window, due_date
 from triage.digest import Day, Digest, build_digest, digest_end, digest_start, to_html, to_mail, to_text
 from triage.message import Person
 from triage.plan import Place, Stored
-from triage.prompts import Wording, make_card
+from triage.prompts import Around, Wording, make_card
 from triage.rows import Delivery
 from triage.store import Store
 
@@ -33,7 +33,7 @@ FRIDAY = DueDate("2026-01-09T15:15:00-05:00", "meeting", "Friday at 3:15")
 
 
 def row(number: int, judged: Verdict | None, *, status: str = "done", language: str = "en") -> Stored:
-    card = make_card(judged, CONFIG, Wording(language), END.date()) if judged and judged.school else None  # type: ignore[arg-type]
+    card = make_card(judged, CONFIG, Wording(language), Around(END.date())) if judged and judged.school else None  # type: ignore[arg-type]
     kept = None
     if judged is not None:
         kept = {"verdict": _VERDICT.dump_python(judged, mode="json"), "card": card.to_json() if card else None}

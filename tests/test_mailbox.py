@@ -14,7 +14,7 @@ from tests.support.mail import a_mail
 from tests.support.memory import MemoryMailbox, Server
 from triage.errors import MailboxError, RefusedError, SignInRefusedError
 from triage.mailbox import Mail, Mailbox, content_key
-from triage.partial import Answer, answer_of
+from triage.partial import Answer, answer_of, bare_subject
 
 Open = Callable[[], Mailbox | MemoryMailbox]
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
@@ -266,7 +266,19 @@ def test_an_answer_is_read_from_its_fields() -> None:
     answer = answer_of(fields)
     assert answer.recipients == {"ortega@x.example", "b@y.example", "c@z.example"}
     assert answer.answered == {"<one@x.example>", "<two@x.example>"}
-    assert answer_of(b"\r\n") == Answer(frozenset(), frozenset())
+    assert answer_of(b"\r\n") == Answer(frozenset(), frozenset(), "", "", None)
+
+
+def test_an_answer_is_dated_and_named() -> None:
+    """Its own Message-ID, its subject decoded, its date with an offset."""
+    fields = (
+        b"Subject: =?utf-8?q?Re=3A_ni=C3=B1o?=\r\nMessage-ID: <m@h>\r\nDate: Wed, 7 Jan 2026 15:04:00 -0500\r\n\r\n"
+    )
+    answer = answer_of(fields)
+    assert (answer.message_id, answer.subject) == ("<m@h>", "Re: niño")
+    assert answer.at is not None
+    assert answer.at.isoformat() == "2026-01-07T15:04:00-05:00"
+    assert bare_subject("RE: Fwd: re: Maya ") == bare_subject("Maya") == "maya"
 
 
 @given(st.binary(max_size=300))

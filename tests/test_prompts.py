@@ -3,7 +3,7 @@
 import itertools
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,10 @@ from tests.support.cases import verdict
 from triage.classify import DueDate, Evidence, Verdict
 from triage.config import LANGUAGES, Config
 from triage.errors import ConfigError
+from triage.history import Past
 from triage.message import Person, parse_message
-from triage.prompts import Card, Wording, draft_mail, make_card, note_mail, note_text, situation_of
+from triage.notes import draft_mail, note_mail
+from triage.prompts import Around, Card, Wording, make_card, note_text, situation_of
 
 TODAY = date(2026, 1, 7)
 PUSHED = Evidence("behavior", "she pushed another student in the lunch line")
@@ -48,6 +50,21 @@ SITUATIONS: dict[str, Verdict] = {
         warnings=("its domain maplewo0d.k12.example looks like maplewood.k12.example but is another",),
     ),
 }  # fmt: skip
+MONDAY = datetime(2026, 1, 5, 15, tzinfo=UTC)
+WORRY = Past(MONDAY, "Maya", "alvarez@maplewood.k12.example", ("behavior",))
+# What came before, for situations that it makes.
+BEFORE: dict[str, tuple[Past, ...]] = {
+    "second": (WORRY,),
+    "third": (replace(WORRY, at=MONDAY.replace(day=2)), WORRY),
+    "resolved": (WORRY,),
+    "new_teacher": (replace(WORRY, teacher="lee@maplewood.k12.example"),),
+}
+SITUATIONS |= {
+    "second": SITUATIONS["behavior"],
+    "third": SITUATIONS["behavior"],
+    "resolved": SITUATIONS["praise"],
+    "new_teacher": SITUATIONS["other_school"],
+}
 NAMELESS = {"child": None, "teacher": None}
 
 BANNED = {
@@ -67,7 +84,8 @@ def cards(language: str, situation: str, **changes: object) -> tuple[Card, Verdi
         '{"timezone": "America/New_York", "children": [{"name": "Maya", "plan": "504"}]}'
     )
     judged = replace(SITUATIONS[situation], **changes)  # type: ignore[arg-type]
-    return make_card(judged, config, Wording(language), TODAY), judged  # type: ignore[arg-type]
+    past = tuple(replace(one, child=judged.child or "") for one in BEFORE.get(situation, ()))
+    return make_card(judged, config, Wording(language), Around(TODAY, past)), judged  # type: ignore[arg-type]
 
 
 everything = pytest.mark.parametrize(
@@ -82,7 +100,7 @@ everything = pytest.mark.parametrize(
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_each_mixture_has_its_situation(situation: str) -> None:
     """The table of situations, and a file for each in every language."""
-    assert situation_of(SITUATIONS[situation]) == situation
+    assert situation_of(SITUATIONS[situation], BEFORE.get(situation, ())) == situation
     for language in LANGUAGES:
         assert (Path(__file__).parent.parent / "triage" / "wording" / language / f"{situation}.j2").exists()
 
@@ -146,7 +164,8 @@ def test_the_drafted_reply_is_short_and_asks_openly(language: str, situation: st
     assert not re.search(r"(?i)\bwhy\b|por qué", card.reply)
     if situation not in ("safety", "suspicious"):
         assert re.search(r"Thank you|Gracias", card.reply)
-        assert "[your name]" in card.reply or "[su nombre]" in card.reply
+        assert card.reply.endswith("____")
+        assert "[" not in card.reply
 
 
 @everything
@@ -183,7 +202,7 @@ def test_answer_dates_are_school_days() -> None:
     card, _ = cards("en", "behavior")
     assert "Not before Thursday, January 8; by Friday, January 9" in card.wait
     late = replace(wednesday, date=datetime(2026, 1, 9, 18, tzinfo=UTC))
-    card = make_card(late, Config(timezone="UTC"), Wording("en"), friday)
+    card = make_card(late, Config(timezone="UTC"), Wording("en"), Around(friday))
     assert "by Tuesday, January 13" in card.wait
     card, _ = cards("en", "meeting_request")
     assert "Thursday, January 8" in card.next_step
@@ -208,7 +227,7 @@ def test_the_childs_plan_is_named_only_if_configured() -> None:
     """From the profile, not guessed."""
     assert "504 papers" in cards("en", "plan")[0].document
     config = Config(timezone="UTC")
-    assert "plan papers" in make_card(SITUATIONS["plan"], config, Wording("en"), TODAY).document
+    assert "plan papers" in make_card(SITUATIONS["plan"], config, Wording("en"), Around(TODAY)).document
 
 
 def test_quotations_are_marked_cut_and_cannot_break_out() -> None:
@@ -235,11 +254,11 @@ def test_a_parents_own_wording_takes_the_place_of_ours(tmp_path: Path) -> None:
     (folder / "homework.j2").write_text('{% extends "base.j2" %}{% block pause %}Tea first, {{ child }}.{% endblock %}')
     own = Wording("en", tmp_path)
     config = Config(timezone="UTC")
-    assert make_card(SITUATIONS["homework"], config, own, TODAY).pause == "Tea first, Maya."
-    assert "stings" in make_card(SITUATIONS["behavior"], config, own, TODAY).pause
+    assert make_card(SITUATIONS["homework"], config, own, Around(TODAY)).pause == "Tea first, Maya."
+    assert "stings" in make_card(SITUATIONS["behavior"], config, own, Around(TODAY)).pause
     (folder / "homework.j2").write_text('{% extends "base.j2" %}{% block pause %}{{ nobody }}{% endblock %}')
     with pytest.raises(ConfigError, match=r"wording/en/homework.j2.*nobody"):
-        make_card(SITUATIONS["homework"], config, Wording("en", tmp_path), TODAY)
+        make_card(SITUATIONS["homework"], config, Wording("en", tmp_path), Around(TODAY))
 
 
 # --- As mail ---------------------------------------------------------------------------------------------
@@ -263,11 +282,11 @@ def test_the_note_is_threaded_marked_and_plain() -> None:
 def test_a_draft_answers_the_teacher_and_nobody_who_cannot_be_answered() -> None:
     """To the address that an answer reaches; none to no-reply."""
     card, _ = cards("en", "meeting_request")
-    draft = draft_mail(card, LETTER, "jo@rivera.example")
+    draft = draft_mail(card, LETTER, "jo@rivera.example", Wording("en"))
     assert draft is not None
     assert (draft["To"], draft["Subject"]) == ("alvarez@maplewood.k12.example", "Re: Maya")
     robot = parse_message(b"From: no-reply@classdojo.com\r\nSubject: x\r\n\r\nHello\r\n")
-    assert draft_mail(card, robot, "jo@rivera.example") is None
+    assert draft_mail(card, robot, "jo@rivera.example", Wording("en")) is None
 
 
 def test_header_fields_of_notes_cannot_be_injected() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.support.mail import a_mail
 from triage.config import Config
 from triage.errors import JudgeError, ModelError
-from triage.judge import Household, RawMail
+from triage.judge import Context, Household, RawMail
 from triage.resources import shipped
 from triage.worker import Worker
 
@@ -27,7 +27,7 @@ def test_judgements_come_in_the_order_of_the_mail() -> None:
     mails = [RawMail(a_mail(number=n)) for n in range(5000, 5230)]
     mails[17] = RawMail(b"\x00\x01 no mail")
     with worker() as judge:
-        found = judge.judge(mails, [], TODAY)
+        found = judge.judge(mails, Context(TODAY))
     assert [j.message_id for n, j in enumerate(found) if n != 17] == [
         f"<homework-{n}@test.example>" for n in range(5000, 5230) if n != 5017
     ]
@@ -38,8 +38,8 @@ def test_judgements_come_in_the_order_of_the_mail() -> None:
 def test_own_words_only_where_asked_for() -> None:
     """The text of a mail leaves the worker for corrections alone."""
     with worker() as judge:
-        (without,) = judge.judge([RawMail(a_mail("praise"))], [], TODAY)
-        (with_words,) = judge.judge([RawMail(a_mail("praise"))], [], TODAY, words=True)
+        (without,) = judge.judge([RawMail(a_mail("praise"))], Context(TODAY))
+        (with_words,) = judge.judge([RawMail(a_mail("praise"))], Context(TODAY), words=True)
     assert without.own_words == ""
     assert "kind to a new student" in with_words.own_words
 
@@ -49,7 +49,7 @@ def test_mail_of_our_own_and_of_the_parent_is_told_apart() -> None:
     ours = a_mail().replace(b"To: parent", b"X-Triage: note\r\nTo: parent", 1)
     mine = a_mail(sender="Me <Parent@Mailbox.example>")
     with worker() as judge:
-        first, second = judge.judge([RawMail(ours), RawMail(mine)], [], TODAY)
+        first, second = judge.judge([RawMail(ours), RawMail(mine)], Context(TODAY))
     assert (first.ours, second.from_self) == (True, True)
 
 
@@ -57,8 +57,8 @@ def test_a_learned_sender_is_known() -> None:
     """What the parent showed goes along with each batch."""
     raw = RawMail(a_mail("not_school", sender="Kim <kim@club.example>"))
     with worker() as judge:
-        (stranger,) = judge.judge([raw], [], TODAY)
-        (known,) = judge.judge([raw], ["kim@club.example"], TODAY)
+        (stranger,) = judge.judge([raw], Context(TODAY))
+        (known,) = judge.judge([raw], Context(TODAY, ("kim@club.example",)))
     assert stranger.verdict is not None
     assert known.verdict is not None
     assert (stranger.verdict.sender, known.verdict.sender, known.verdict.school) == ("unknown", "known", True)
@@ -76,7 +76,7 @@ def test_a_mail_that_kills_the_worker_is_named_and_the_rest_goes_on(
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parent.parent}")
     mails = [RawMail(a_mail(number=n, extra="POISON" if n == 6003 else "")) for n in range(6000, 6006)]
     with worker() as judge:
-        found = judge.judge(mails, [], TODAY)
+        found = judge.judge(mails, Context(TODAY))
         assert judge.running
     assert [bool(j.error) for j in found] == [False, False, False, True, False, False]
     assert "more time or memory" in found[3].error
@@ -91,8 +91,8 @@ def test_a_mail_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parent.parent}")
     monkeypatch.setattr("triage.worker.SECONDS_PER_MAIL", 1)
     with worker() as judge:
-        judge.judge([RawMail(a_mail())], [], TODAY)
-        slow, quick = judge.judge([RawMail(a_mail(extra="SLOW")), RawMail(a_mail())], [], TODAY)
+        judge.judge([RawMail(a_mail())], Context(TODAY))
+        slow, quick = judge.judge([RawMail(a_mail(extra="SLOW")), RawMail(a_mail())], Context(TODAY))
     assert slow.error
     assert not quick.error
 
@@ -110,14 +110,14 @@ def test_memory_is_bounded() -> None:
 def test_it_ends_when_idle_and_when_its_parent_does() -> None:
     """No process is left over."""
     with worker() as judge:
-        judge.judge([RawMail(a_mail())], [], TODAY)
+        judge.judge([RawMail(a_mail())], Context(TODAY))
         process = judge._process
         assert process is not None
         judge.close_if_idle(3600)
         assert judge.running
         judge.close_if_idle(0)
         assert not judge.running
-        judge.judge([RawMail(a_mail())], [], TODAY)
+        judge.judge([RawMail(a_mail())], Context(TODAY))
         process = judge._process
         assert process is not None
         assert process.stdin is not None
@@ -128,14 +128,14 @@ def test_it_ends_when_idle_and_when_its_parent_does() -> None:
 def test_no_model_is_a_sentence(tmp_path: Path) -> None:
     """Missing and damaged models are told, with the file."""
     with worker(tmp_path / "none.skops") as judge, pytest.raises(ModelError, match=r"none\.skops"):
-        judge.judge([RawMail(a_mail())], [], TODAY)
+        judge.judge([RawMail(a_mail())], Context(TODAY))
 
 
 def test_a_worker_that_cannot_start_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken installation does not hang."""
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     with worker() as judge, pytest.raises(JudgeError, match="cannot be started"):
-        judge.judge([RawMail(a_mail())], [], TODAY)
+        judge.judge([RawMail(a_mail())], Context(TODAY))
 
 
 def test_the_daemon_does_not_pay_for_scikit_learn() -> None:
@@ -150,7 +150,7 @@ def test_received_stands_in_for_a_missing_date() -> None:
     """Dates are resolved against the day of arrival then."""
     raw = b"From: t@school.example\r\nSubject: Maya\r\n\r\nThe math homework is due on Friday. Please turn it in.\r\n"
     with worker() as judge:
-        (found,) = judge.judge([RawMail(raw, datetime(2026, 1, 7, 15, tzinfo=UTC))], [], TODAY)
+        (found,) = judge.judge([RawMail(raw, datetime(2026, 1, 7, 15, tzinfo=UTC))], Context(TODAY))
     assert found.verdict is not None
     assert found.verdict.date == datetime(2026, 1, 7, 15, tzinfo=UTC)
     assert not found.verdict.school or [due.at for due in found.verdict.due] == ["2026-01-09"]

@@ -24,7 +24,7 @@ from triage.delivery import day_window, deliver, digest_of, write_files
 from triage.digest import to_html, to_text
 from triage.doctor import examine
 from triage.errors import TriageError, UsageError
-from triage.judge import Household, Judgement, RawMail
+from triage.judge import Context, Household, Judgement, RawMail
 from triage.lock import prepare_folder
 from triage.observe import Report
 from triage.plan import Correction
@@ -219,7 +219,7 @@ def _judge_files(worker: Worker, sources: Iterable[Source]) -> Iterator[tuple[So
 
     def judged() -> Iterator[tuple[Source, Judgement]]:
         readable = [source for source in batch if not source.error]
-        found = iter(worker.judge([RawMail(source.raw) for source in readable], [], today))
+        found = iter(worker.judge([RawMail(source.raw) for source in readable], Context(today)))
         for source in batch:
             yield source, Judgement(error=source.error) if source.error else next(found)
 

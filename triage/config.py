@@ -89,6 +89,10 @@ class Child(Table):
     name: Line
     aliases: tuple[Line, ...] = ()
     grade: Line | None = None
+    # For the parent's own words in a reply or an introduction; nothing of it is ever guessed.
+    likes: tuple[Line, ...] = ()
+    hard: tuple[Line, ...] = ()
+    at_home: tuple[Line, ...] = ()
     plan: Literal["none", "504", "iep"] = "none"
 
 
@@ -171,6 +175,8 @@ class Folders(Table):
     praise: FolderName = "Praise"
     other_school: FolderName = "Other"
     review: FolderName = "Review"
+    # Where the parent puts what is settled; nothing is filed there.
+    done: FolderName = "Done"
 
     @model_validator(mode="after")
     def _all_different(self) -> "Folders":
@@ -195,6 +201,7 @@ class PromptSettings(Table):
 
     deliver: tuple[Literal["digest", "note", "draft"], ...] = ("digest", "note")
     cooling_off: Literal["none", "evening", "always"] = "none"
+    cooling_hours: Annotated[int, Field(ge=1, le=72)] | None = None
     check_drafts: bool = False
 
 

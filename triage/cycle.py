@@ -5,7 +5,9 @@ Last, see whom the parent answered.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -13,8 +15,10 @@ from pydantic import TypeAdapter
 from triage.apply import Applier, Outcome, in_groups
 from triage.classify import Verdict, unreadable_json
 from triage.config import Config
+from triage.cooling import held_until
 from triage.errors import RefusedError
 from triage.judge import Judgement
+from triage.ledger import Ledger
 from triage.mailbox import Fetched, Mailbox, Summary
 from triage.observe import (
     Pass,
@@ -41,7 +45,8 @@ from triage.plan import (
     plan,
     too_many_moves,
 )
-from triage.rows import FolderState
+from triage.record import entry_of, is_worth_recording
+from triage.rows import FolderState, Op
 
 # A watched folder that held at least so many messages and now holds none was emptied by accident, or reset.
 EMPTIED_FROM = 20
@@ -76,6 +81,7 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     applier = Applier(box, work.store, account.name, work.clock, work.stop)
     if not work.dry_run:
         applier.recover()
+        _release(visit, applier)
         selected = box.select(account.folder)
     before = work.store.folder(account.name, account.folder)
     if problem := _reset(selected, before):
@@ -115,7 +121,23 @@ def abilities_of(box: Mailbox, selected: Selected, config: Config) -> Abilities:
         tags="labels" if gmail else "keywords" if selected.keywords else "none",
         folders=folders,
         drafts=box.special_folder("\\Drafts") if "draft" in config.prompts.deliver else "",
+        done=box.folder_name(f"{config.filing.root}/{config.filing.folders.done}"),
     )
+
+
+def _release(visit: Visit, applier: Applier) -> None:
+    """Put the notes that were held beside their messages, unless the parent has dealt with those meanwhile."""
+    store, name = visit.work.store, visit.work.account.name
+    answered = Ledger(store).answers()
+    due = list[Op]()
+    for op in Ledger(store).due_notes(name, visit.work.clock()):
+        message = store.message(name, op.action.key)
+        if message is not None and message.status == "done" and (name, op.action.key) not in answered:
+            due.append(op)
+        else:
+            store.mark(op, "failed", detail="not needed any more")
+    if due:
+        applier.carry_out(due)
 
 
 # --- Is this still the folder that we know? --------------------------------------------------------------
@@ -259,7 +281,15 @@ def _case(work: Pass, entry: _Entry, verdict: Verdict) -> Case:
         known=work.store.known(work.account.name, entry.key),
         note=_appendix(work, entry.key, "note", entry.judgement.note),
         draft=_appendix(work, entry.key, "draft", entry.judgement.draft),
+        hold=_held(work, entry) is not None,
     )
+
+
+def _held(work: Pass, entry: _Entry) -> datetime | None:
+    """Until when a charged mail waits, None where it does not."""
+    verdict, now = entry.judgement.verdict, work.clock()
+    until = held_until(verdict, entry.summary.received or now, work.config) if verdict is not None else None
+    return until if until is not None and until > now else None
 
 
 def _appendix(work: Pass, key: str, kind: str, text: str) -> Appendix | None:
@@ -286,17 +316,28 @@ def _act(
             for key in keys:
                 store.save_message(_row(visit, entries[key], "pending", first=first))
             ops = store.journal(visit.work.run, name, group)
-        outcome = applier.carry_out(ops)
+        outcome = applier.carry_out([op for op in ops if op.state != "held"])
         with store.transaction():
             for key in keys:
                 _settle(visit, entries[key], planned[key], outcome)
+    if visit.report.filed and visit.work.config.filing.mode != "tag":
+        _offer_done(visit)
+
+
+def _offer_done(visit: Visit) -> None:
+    """The folder into which the parent puts what is settled; where it cannot be made there is none."""
+    if visit.box.status(visit.abilities.done) is None:
+        with suppress(RefusedError):
+            visit.box.create_folder(visit.abilities.done)
 
 
 def _save_idle(visit: Visit, entry: _Entry, *, first: bool) -> None:
     """A message with nothing to do: it is remembered, so that it is not read again."""
     store, name = visit.work.store, visit.work.account.name
     if entry.judgement.verdict is not None:
-        store.save_message(_row(visit, entry, "done", first=first))
+        row = _row(visit, entry, "done", first=first)
+        store.save_message(row)
+        _record(visit, entry, row)
     else:
         store.save_message(_row(visit, entry, "failed", first=first))
         store.set_status(name, entry.key, "failed", entry.judgement.error)
@@ -317,6 +358,19 @@ def _settle(visit: Visit, entry: _Entry, actions: Sequence[Action], outcome: Out
         store.set_status(name, entry.key, "done")
         if entry.key in outcome.places:
             store.set_place(name, entry.key, outcome.places[entry.key])
+        if (row := store.message(name, entry.key)) is not None:
+            _record(visit, entry, row)
+
+
+def _record(visit: Visit, entry: _Entry, row: Stored) -> None:
+    """Add a school mail to the record; a mail of somebody else in its thread settles what waited for an answer."""
+    store, judged = visit.work.store, entry.judgement
+    ledger = Ledger(store)
+    if is_worth_recording(row):
+        ledger.add_entry(entry_of(row))
+    elif judged.answers and judged.verdict is not None and not judged.verdict.school:
+        for answered in (found for one in judged.answers for found in store.by_message_id(one)):
+            ledger.add_answer(answered.account, answered.key, row.received or row.day, "answered by another")
 
 
 def _count(report: Report, verdict: Verdict | None, actions: Sequence[Action]) -> None:
@@ -338,7 +392,8 @@ def _row(visit: Visit, entry: _Entry, status: Status, *, first: bool) -> Stored:
         place=entry.place,
         received=received,
         # On the first pass a mail belongs to the day on which it arrived; later, to the day on which it is seen.
-        day=min(received, now) if first and received is not None else now,
+        # What waits belongs to the day on which it may be shown.
+        day=_held(visit.work, entry) or (min(received, now) if first and received is not None else now),
         status=status,
         tries=known.tries if known else 0,
         error=entry.judgement.error,
@@ -354,4 +409,6 @@ def kept_of(judged: Judgement) -> dict[str, Any] | None:
     if not judged.verdict.school and not judged.verdict.unsure:
         return {"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None}
     verdict = _VERDICT.dump_python(judged.verdict, mode="json")
-    return {"verdict": verdict, "card": judged.card.to_json() if judged.card else None}
+    card = judged.card.to_json() if judged.card else None
+    gist = asdict(judged.gist) if judged.gist else None
+    return {"verdict": verdict, "card": card, "gist": gist, "via": judged.via}

@@ -19,8 +19,9 @@ import jinja2
 
 from triage.config import Config
 from triage.facts import names_plan
+from triage.notes import NOTE_FROM
 from triage.plan import Stored, newcomer_of
-from triage.prompts import NOTE_FROM, Wording
+from triage.prompts import Wording
 from triage.text import one_line
 
 SectionKind = Literal["now", "reply", "plan", "talk", "good", "review", "news"]

@@ -10,7 +10,7 @@ from triage.config import Account, Config, load_config
 from triage.credentials import backend_name
 from triage.cycle import abilities_of
 from triage.errors import TriageError
-from triage.judge import RawMail
+from triage.judge import Context, RawMail
 from triage.mailbox import Mailbox
 from triage.plan import ROLES, Abilities
 from triage.resources import corpus_path, made_elsewhere, model_path
@@ -84,7 +84,7 @@ def _model(session: Session, state: Path) -> Finding:
             "fail", "model", f"{path}: made with scikit-learn {made}; run `triage train --corpus {corpus_path()}`"
         )
     try:
-        (judged,) = session.worker.judge([RawMail(_PROBE)], [], session.clock().date())
+        (judged,) = session.worker.judge([RawMail(_PROBE)], Context(session.clock().date()))
     except TriageError as error:
         return Finding("fail", "model", str(error))
     if judged.verdict is None:

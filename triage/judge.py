@@ -13,9 +13,13 @@ from triage.classify import Scores, Verdict, classify
 from triage.config import Config
 from triage.errors import ConfigError
 from triage.facts import Facts, find_facts
+from triage.gist import Gist, find_gist
+from triage.history import Past, is_new_teacher
 from triage.message import Message, UnreadableError, parse_message
+from triage.notes import draft_mail, note_mail
 from triage.plan import deserves_card
-from triage.prompts import Card, Wording, draft_mail, make_card, note_mail, note_text
+from triage.prompts import Around, Card, Wording, make_card, note_text
+from triage.sender import is_answerable, platform_of
 
 if TYPE_CHECKING:
     # Only the worker process pays for scikit-learn.
@@ -36,7 +40,7 @@ class Judgement:
 
     `error` is set, and all else empty, where the mail could not be read. `note_text` is the card in plain words;
     `note` and `draft` are mails of ours without Message-ID and Date; `own_words` (subject line and own text) is
-    filled only where asked for.
+    filled only where asked for. `answers` are the Message-IDs that the mail answers.
     """
 
     message_id: str = ""
@@ -50,18 +54,36 @@ class Judgement:
     own_words: str = ""
     sender_address: str = ""
     sender_name: str = ""
+    gist: Gist | None = None
+    answers: tuple[str, ...] = ()
+    via: str = ""
     error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """What changes from batch to batch: the day, the senders whom the parent made known, and earlier school mail."""
+
+    today: date
+    learned: tuple[str, ...] = ()
+    past: tuple[Past, ...] = ()
+
+    def after(self, judged: Sequence[Judgement]) -> "Context":
+        """The same, with what these judgements add to what came before."""
+        added = [mine for one in judged if one.verdict is not None and (mine := Past.of(one.verdict)) is not None]
+        return replace(self, past=(*self.past, *added))
+
+
+@dataclass(frozen=True, slots=True)
 class Household:
-    """What judging needs to know besides the mail: configuration, learned senders, the parent's own addresses.
+    """What judging needs besides the mail: configuration, learned senders, earlier mail, the parent's addresses.
 
     With `every_mail` each school mail gets a card, even one that a pass would leave without.
     """
 
     config: Config
     learned: Collection[str] = ()
+    past: Sequence[Past] = ()
     own_addresses: Collection[str] = ()
     overrides: Path | None = None
     every_mail: bool = False
@@ -74,6 +96,7 @@ def judge(
     read = [_read(mail, household) for mail in mails]
     scores = iter(_scores([entry for entry in read if not isinstance(entry, str)], model))
     wording = Wording(household.config.language, household.overrides)
+    past = list(household.past)
     found = []
     for entry in read:
         if isinstance(entry, str):
@@ -85,7 +108,8 @@ def judge(
             continue
         try:
             verdict = classify(message, facts, its_scores, model.thresholds)
-            judgement = _judgement(message, verdict, household, wording, today)
+            judgement = _judgement(message, verdict, replace(household, past=past), wording, today)
+            past += [mine] if (mine := Past.of(verdict)) is not None else []
         except ConfigError:
             # A user's own wording is wrong: that is no mail's fault.
             raise
@@ -124,12 +148,14 @@ def _odd(error: Exception) -> str:
 
 def _judgement(message: Message, verdict: Verdict, household: Household, wording: Wording, today: date) -> Judgement:
     to = next(iter(household.own_addresses), "")
-    worth = (verdict.school or verdict.unsure) and (household.every_mail or deserves_card(verdict))
-    card = make_card(verdict, household.config, wording, today) if worth else None
+    worth = household.every_mail or deserves_card(verdict) or _is_welcome(verdict, household.past)
+    worth = worth and (verdict.school or verdict.unsure)
+    relay = "" if is_answerable(message) else platform_of(message) or message.sender.domain
+    card = make_card(verdict, household.config, wording, Around(today, household.past, relay)) if worth else None
     text = note_text(card, verdict, wording) if card else ""
     wanted = household.config.prompts.deliver
     note = note_mail(text, card, message, to) if card and "note" in wanted else None
-    draft = draft_mail(card, message, to) if card and "draft" in wanted else None
+    draft = draft_mail(card, message, to, wording) if card and "draft" in wanted else None
     return Judgement(
         message_id=message.message_id,
         ours=message.is_ours,
@@ -141,4 +167,12 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
         draft=draft.as_string() if draft else "",
         sender_address=message.sender.address,
         sender_name=message.sender.name,
+        via=platform_of(message),
+        gist=find_gist(message) if verdict.school or verdict.unsure else None,
+        answers=tuple(dict.fromkeys([message.in_reply_to, *message.references[-10:]])) if message.in_reply_to else (),
     )
+
+
+def _is_welcome(verdict: Verdict, past: Sequence[Past]) -> bool:
+    """A teacher's first mail about nothing in particular: the moment to say hello."""
+    return not verdict.labels and "bulk" not in verdict.flags and is_new_teacher(verdict, past)

@@ -292,8 +292,9 @@ class Mailbox:
         return found
 
     def answers(self, uids: Sequence[int]) -> Iterator[Answer]:
-        """To whom messages were sent, and which messages they answer."""
-        for _uid, data in self._fetch(uids, ["BODY.PEEK[HEADER.FIELDS (TO CC IN-REPLY-TO REFERENCES)]"]):
+        """What the header fields of sent messages say: to whom, when, and which messages they answer."""
+        fields = "TO CC DATE SUBJECT MESSAGE-ID IN-REPLY-TO REFERENCES"
+        for _uid, data in self._fetch(uids, [f"BODY.PEEK[HEADER.FIELDS ({fields})]"]):
             yield from (answer_of(value) for name, value in data.items() if name.startswith(b"BODY[HEADER.FIELDS"))
 
     def read(self, uids: Sequence[int]) -> Iterator[Fetched]:

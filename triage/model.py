@@ -1,4 +1,4 @@
-"""The classifier: load, score, save. With `features` and `fit`, the only importer of scikit-learn and skops.
+"""The classifier: load, score, save. Importers of scikit-learn: `features`, `fit`, `keeping`, `tone`, and this.
 
 A mail is read twice: sentence by sentence, each sentence scored for each label by a linear model that learned
 from the evidence spans of the corpus and from single sentences, and whole, as the sum of its sentences. A second
@@ -7,21 +7,14 @@ of each label. It learns from scores that the first layer gave to authors it had
 generalisation, Wolpert 1992), which also calibrates it.
 """
 
-import hashlib
-import json
-import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
-import sklearn  # noqa: TID251 - part of the model
-import skops.io  # noqa: TID251 - part of the model
-from sklearn.exceptions import InconsistentVersionWarning  # noqa: TID251 - part of the model
 from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
 from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
 
@@ -39,9 +32,8 @@ from triage.features import (
     date_clues,
     date_view,
     make_batch,
-    quantized,
-    restored,
 )
+from triage.keeping import load_content, packed, save_content, unpacked
 from triage.message import Message
 from triage.second import Floats, Second, expit
 
@@ -120,14 +112,13 @@ def _evidence(spoken: Sequence[str], likely: Floats) -> dict[Label | Flag, tuple
 
 
 def save(model: Model, path: Path) -> None:
-    """Write the model beside its place and then into it, with a manifest of hash and library version."""
+    """Write the model to a file, whole or not at all."""
     content = {
-        "format": FORMAT,
         "vectorizers": list(model.vectorizers),
         "first": {
-            name: _packed(part) for name, part in (("sentence", model.first.sentence), ("message", model.first.message))
+            name: packed(part) for name, part in (("sentence", model.first.sentence), ("message", model.first.message))
         },
-        "dates": _packed(model.dates),
+        "dates": packed(model.dates),
         "keep": model.keep.to_arrays(),
         "scaler": model.scaler,
         "second": {name: second.to_arrays() for name, second in model.second.items()},
@@ -140,83 +131,22 @@ def save(model: Model, path: Path) -> None:
             "dates": model.thresholds.dates,
         },
     }
-    raw = skops.io.dumps(content, compression=zipfile.ZIP_DEFLATED, compresslevel=6)
-    manifest = {
-        "format": FORMAT,
-        "sha256": hashlib.sha256(raw).hexdigest(),
-        # Between the two writes below the old file stands beside the new manifest.
-        "before": _hash_of(path),
-        "scikit-learn": sklearn.__version__,
-    }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for target, data in ((_manifest(path), (json.dumps(manifest, indent=1) + "\n").encode()), (path, raw)):
-            beside = target.with_name(f"{target.name}.new")
-            beside.write_bytes(data)
-            beside.replace(target)
-    except OSError as error:
-        raise ModelError(f"{path}: the model cannot be written ({error.strerror}); name another file with -o") from None
-
-
-def _hash_of(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
-
-
-def _packed(linear: Linear) -> dict[str, Any]:
-    codes, scale = quantized(linear.coef)
-    return {
-        # Rising numbers are small as differences, and pack well.
-        "kept": [np.diff(columns, prepend=0).astype(np.int32) for columns in linear.kept],
-        "idf": [weights.astype(np.float16) for weights in linear.idf],
-        "codes": codes,
-        "scale": scale,
-        "intercept": linear.intercept,
-    }
+    save_content(content, FORMAT, path)
 
 
 def load(path: Path) -> Model:
-    """Read a model that `save` wrote.
-
-    Raises `ModelError` where it is missing, damaged, of another format, or holds types that no model of ours has.
-    """
+    """Read a model that `save` wrote. Raises `ModelError` as `load_content` does."""
+    content = load_content(FORMAT, path)
     try:
-        raw = path.read_bytes()
-        manifest = json.loads(_manifest(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ModelError(f"{path}: no readable model there") from None
-    known = (manifest.get("sha256"), manifest.get("before"))
-    if manifest.get("format") != FORMAT or hashlib.sha256(raw).hexdigest() not in known:
-        raise ModelError(f"{path}: is damaged or not the file that belongs to its manifest")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", InconsistentVersionWarning)
-            # No types besides those that skops itself knows to be harmless.
-            content = skops.io.loads(raw, trusted=[])
-        return _unpacked(content)
-    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes the libraries raise
+        words, characters, envelope = content["vectorizers"]
+        return Model(
+            vectorizers=(words, characters, envelope),
+            first=First(unpacked(content["first"]["sentence"]), unpacked(content["first"]["message"])),
+            scaler=content["scaler"],
+            second={name: Second.from_arrays(part) for name, part in content["second"].items()},
+            dates=unpacked(content["dates"]),
+            keep=Second.from_arrays(content["keep"]),
+            thresholds=Thresholds(**content["thresholds"]),
+        )
+    except Exception as error:  # noqa: BLE001 - whatever parts that do not fit make the libraries raise
         raise ModelError(f"{path}: cannot be used here ({type(error).__name__})") from None
-
-
-def _manifest(path: Path) -> Path:
-    return path.with_suffix(".json")
-
-
-def _unpacked(content: Mapping[str, Any]) -> Model:
-    def linear(part: Mapping[str, Any]) -> Linear:
-        kept = [np.cumsum(steps, dtype=np.int32) for steps in part["kept"]]
-        idf = [weights.astype(np.float32) for weights in part["idf"]]
-        return Linear(kept, idf, restored(part["codes"], part["scale"]), part["intercept"])
-
-    words, characters, envelope = content["vectorizers"]
-    return Model(
-        vectorizers=(words, characters, envelope),
-        first=First(linear(content["first"]["sentence"]), linear(content["first"]["message"])),
-        scaler=content["scaler"],
-        second={name: Second.from_arrays(part) for name, part in content["second"].items()},
-        dates=linear(content["dates"]),
-        keep=Second.from_arrays(content["keep"]),
-        thresholds=Thresholds(**content["thresholds"]),
-    )

@@ -12,15 +12,22 @@ from typing import Any
 from triage.classify import LABELS, Label, Primary
 from triage.config import Account, Config
 from triage.errors import RefusedError
-from triage.judge import Judgement, RawMail
+from triage.judge import Context, Judgement, RawMail
+from triage.ledger import Ledger
 from triage.mailbox import Fetched, Mailbox
+from triage.partial import Answer, bare_subject
 from triage.plan import Abilities, Correction, Place, Selected, Sighting, Stored, find_correction, newcomer_of
+from triage.record import Sent, is_worth_recording, sent_entry
 from triage.rows import FolderState
 from triage.store import Store
 from triage.worker import Worker
 
 # Without CONDSTORE, the flags of so many of the newest known messages of a folder are looked at for re-tagging.
 FLAGS_LOOKED_AT = 200
+# Without a thread, an answer is looked for among the mail of so many days.
+ANSWERED_WITHIN = timedelta(days=60)
+# What is older changes nothing in what is said of a mail.
+PAST_LOOKED_AT = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,9 @@ def judge(work: Pass, batch: Sequence[Fetched], *, words: bool = False) -> list[
     """The worker's judgements of fetched messages; with `words`, each with its own words."""
     mails = [RawMail(fetched.raw, fetched.summary.received) for fetched in batch]
     today = work.clock().astimezone(work.config.zone).date()
-    return work.worker.judge(mails, sorted(work.store.learned_senders()), today, words=words)
+    past = Ledger(work.store).past(work.clock() - PAST_LOOKED_AT)
+    context = Context(today, tuple(sorted(work.store.learned_senders())), past)
+    return work.worker.judge(mails, context, words=words)
 
 
 def without_ours(visit: Visit, folder: Selected, uids: Sequence[int]) -> list[int]:
@@ -95,7 +104,8 @@ def since_lookback(visit: Visit) -> list[int]:
 def observe(visit: Visit) -> None:
     """Look at the filing folders for messages that the parent moved there, and everywhere for re-tagged ones."""
     store, name, watched = visit.work.store, visit.work.account.name, visit.work.account.folder
-    for folder in (*visit.abilities.folders.values(), watched):
+    done = [visit.abilities.done] if visit.abilities.done else []
+    for folder in (*visit.abilities.folders.values(), *done, watched):
         status, before = visit.box.status(folder), store.folder(name, folder)
         if status is None or not status.uidvalidity:
             continue
@@ -138,6 +148,12 @@ def _arrived(visit: Visit, status: Selected, before: FolderState) -> list[Sighti
 
 def _correct(visit: Visit, seen: Sighting) -> None:
     work, store, name = visit.work, visit.work.store, visit.work.account.name
+    known = store.message(name, seen.key)
+    if known is not None and _is_settled(visit, seen):
+        Ledger(store).add_answer(name, seen.key, work.clock(), "settled in the mail program")
+        if seen.place.folder != known.place.folder and seen.place.folder == visit.abilities.done:
+            store.set_place(name, seen.key, seen.place)
+            store.set_status(name, seen.key, "released", "moved by you")
     correction = find_correction(seen, store.filed(name, seen.key), visit.abilities)
     fetched = next(visit.box.read([seen.place.uid]), None) if correction is not None else None
     if correction is None or fetched is None:
@@ -147,7 +163,7 @@ def _correct(visit: Visit, seen: Sighting) -> None:
         return
     visit.report.corrections += 1
     with store.transaction():
-        if store.message(name, seen.key) is None:
+        if known is None:
             now = work.clock()
             kept = {"verdict": {"school": True, "primary": "other_school", "labels": []}, "card": None}
             # Not shown in a digest: the parent has just had it in hand.
@@ -158,6 +174,11 @@ def _correct(visit: Visit, seen: Sighting) -> None:
         store.set_tags(name, seen.key, seen.flags)
         if correction.how == "moved":
             store.set_status(name, seen.key, "released", "moved by you")
+
+
+def _is_settled(visit: Visit, seen: Sighting) -> bool:
+    """Whether the parent answered a message, by the flag that clients set, or put it away."""
+    return "\\Answered" in seen.flags or bool(visit.abilities.done and seen.place.folder == visit.abilities.done)
 
 
 def _learn(store: Store, account: str, correction: Correction, judged: Judgement, at: datetime) -> None:
@@ -230,8 +251,41 @@ def observe_answers(visit: Visit) -> None:
     answers = list(box.answers(uids))
     with store.transaction():
         for answer in answers:
-            for row in (row for answered in answer.answered for row in store.by_message_id(answered)):
-                person = newcomer_of(row)
-                if person is not None and person.address in answer.recipients:
-                    store.learn_sender(person.address, person.name, visit.work.clock())
+            _note_answer(visit, answer)
         store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
+
+
+def _note_answer(visit: Visit, answer: Answer) -> None:
+    """What one sent mail settles: the mail that it answers waits no longer, and who wrote that is known."""
+    store, account, now = visit.work.store, visit.work.account.name, visit.work.clock()
+    ledger, at = Ledger(store), answer.at or now
+    rows = _answered_rows(visit, answer, at)
+    for row in rows:
+        ledger.add_answer(row.account, row.key, at, "sent")
+        person = newcomer_of(row)
+        if person is not None and person.address in answer.recipients:
+            store.learn_sender(person.address, person.name, now)
+    teachers = {teacher.address for teacher in visit.work.config.school.teachers} | store.learned_senders()
+    if answer.message_id and (rows or teachers & answer.recipients):
+        key = rows[0].key if rows else ""
+        sent = Sent(account, answer.message_id, at, answer.recipients, answer.subject, key)
+        ledger.add_sent(sent)
+        ledger.add_entry(sent_entry(sent, ledger.entry(rows[0].account, key) if rows else None))
+
+
+def _answered_rows(visit: Visit, answer: Answer, at: datetime) -> list[Stored]:
+    """The school mails that a sent mail answers: by its thread, else by subject and address."""
+    store = visit.work.store
+    threaded = [row for answered in sorted(answer.answered) for row in store.by_message_id(answered)]
+    if threaded:
+        return [row for row in threaded if is_worth_recording(row)]
+    subject = bare_subject(answer.subject)
+    recent = store.between(at - ANSWERED_WITHIN, at) if subject else []
+    return [
+        row
+        for row in recent
+        if is_worth_recording(row)
+        and (row.judgement or {})["verdict"].get("needs_reply")
+        and bare_subject((row.judgement or {})["verdict"].get("subject") or "") == subject
+        and (((row.judgement or {})["verdict"].get("teacher") or {}).get("address") or "") in answer.recipients
+    ]

@@ -5,24 +5,62 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import getaddresses
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any
+
+from triage.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A sent message: the addresses that it went to, in lower case, and the Message-IDs that it answers."""
+    """A sent message: the addresses that it went to, in lower case, the Message-IDs that it answers, its own fields.
+
+    `at` (aware) is None where its Date cannot be read.
+    """
 
     recipients: frozenset[str]
     answered: frozenset[str]
+    message_id: str
+    subject: str
+    at: datetime | None
 
 
 def answer_of(fields: bytes) -> Answer:
-    """Read the fields To, Cc, In-Reply-To and References (RFC 5322, 3.6.4)."""
+    """Read the fields To, Cc, Date, Subject, Message-ID, In-Reply-To and References (RFC 5322, 3.6)."""
     read = email.message_from_bytes(fields)
     named = getaddresses([str(value) for name in ("to", "cc") for value in read.get_all(name, ())])
     ids = re.findall(r"<[^<>\s]+>", " ".join(str(read.get(name, "")) for name in ("in-reply-to", "references")))
-    return Answer(frozenset(address.lower() for _name, address in named if address), frozenset(ids))
+    own = re.findall(r"<[^<>\s]+>", str(read.get("message-id", "")))
+    return Answer(
+        frozenset(address.lower() for _name, address in named if address),
+        frozenset(ids),
+        next(iter(own), ""),
+        one_line(_decoded(str(read.get("subject", ""))), 200),
+        _date(str(read.get("date", ""))),
+    )
+
+
+def bare_subject(subject: str) -> str:
+    """A subject without the marks of answers and forwards, for comparison."""
+    return re.sub(r"^(?:\s*(?:re|fwd?|rv|aw|wg|sv)\s*(?:\[\d+\])?:)+", "", subject, flags=re.IGNORECASE).strip().lower()
+
+
+def _decoded(text: str) -> str:
+    try:
+        return str(make_header(decode_header(text)))
+    except (HeaderParseError, LookupError, UnicodeError, ValueError):
+        return text
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def text_parts(structure: Any, number: str = "") -> Iterator[str]:

@@ -66,6 +66,7 @@ class Abilities:
     tags: Literal["keywords", "labels", "none"]
     folders: Mapping[Role, str]
     drafts: str = ""
+    done: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Action:
     """One thing to do to one message.
 
     `target` is the folder of a move, copy, note or draft; `tags` are keywords or Gmail labels;
-    `payload` is the mail to append. `message_id` is the appended mail's own.
+    `payload` is the mail to append. `message_id` is the appended mail's own. `hold`: not before its message is shown.
     """
 
     kind: Kind
@@ -108,6 +109,7 @@ class Action:
     tags: tuple[str, ...] = ()
     message_id: str = ""
     payload: bytes = b""
+    hold: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The action as a dry run shows it."""
@@ -116,6 +118,8 @@ class Action:
             shown["target"] = self.target
         if self.tags:
             shown["tags"] = list(self.tags)
+        if self.hold:
+            shown["held"] = True
         return shown
 
 
@@ -138,6 +142,7 @@ class Case:
     known: Known = Known()
     note: Appendix | None = None
     draft: Appendix | None = None
+    hold: bool = False
 
 
 def plan(case: Case, abilities: Abilities, filing: Filing, prompts: PromptSettings) -> list[Action]:
@@ -207,7 +212,7 @@ def deserves_card(verdict: Verdict) -> bool:
 
 def _appending(case: Case, abilities: Abilities, prompts: PromptSettings, beside: str) -> list[Action]:
     actions = []
-    if case.note is not None and "note" in prompts.deliver and deserves_card(case.verdict):
+    if case.note is not None and "note" in prompts.deliver:
         actions.append(_append("note", case, beside, case.note))
     if case.draft is not None and "draft" in prompts.deliver and abilities.drafts and _may_draft(case.verdict):
         actions.append(_append("draft", case, abilities.drafts, case.draft))
@@ -215,7 +220,7 @@ def _appending(case: Case, abilities: Abilities, prompts: PromptSettings, beside
 
 
 def _append(kind: Literal["note", "draft"], case: Case, folder: str, what: Appendix) -> Action:
-    return Action(kind, case.key, case.place, folder, message_id=what.message_id, payload=what.payload)
+    return Action(kind, case.key, case.place, folder, message_id=what.message_id, payload=what.payload, hold=case.hold)
 
 
 def _may_draft(verdict: Verdict) -> bool:
@@ -283,6 +288,9 @@ def find_correction(seen: Sighting, filed: Filed | None, abilities: Abilities) -
     """
     roles = {folder: role for role, folder in abilities.folders.items()}
     role = roles.get(seen.place.folder)
+    if abilities.done and seen.place.folder == abilities.done:
+        # Settled, which says nothing of what it is.
+        return None
     if filed is None:
         return _moved(seen, role) if role is not None else None
     if seen.place.folder != filed.place.folder:

@@ -7,37 +7,37 @@ the mail (child, teacher, date, quotation) comes from the verdict and nowhere el
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from email.message import EmailMessage
-from email.policy import SMTP
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from babel.dates import format_date, format_time
+from babel.lists import format_list
 from jinja2.sandbox import SandboxedEnvironment
 
 from triage.classify import Primary, Verdict
 from triage.config import Config, Language
 from triage.errors import ConfigError
 from triage.facts import names_plan
-from triage.message import Message
-from triage.sender import answer_address
+from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved
 from triage.text import one_line
 
 _HERE = Path(__file__).parent / "wording"
-# School days that an answer may take, by situation (docs/prompts.md); safety is never a matter of days.
-_ANSWER_DAYS = {"meeting_request": 1, "behavior_meeting": 1, "homework_meeting": 1, "praise": 3}
-_DEFAULT_ANSWER_DAYS = 2
+# From this hour on a mail is late: nobody has to deal with it today.
+_EVENING = 20
 _LISTS = ("ask_child", "ask_teacher")
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The prompts for one message. `known` are quotations; `unknown` is what the mail does not state."""
+    """The prompts for one message. `known` are quotations; `unknown` is what the mail does not state.
+
+    `answer_by` is a date (ISO), empty where no answer is a matter of days; `where` says where to answer if not by mail.
+    """
 
     primary: Primary
     situation: str
@@ -51,10 +51,24 @@ class Card:
     document: str
     wait: str
     next_step: str
+    answer_by: str
+    where: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `triage prompts --json`."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a card depends on besides the mail: `today` stands in where the mail has no date, `past` are earlier mails.
+
+    `relay` names the platform where an answer by mail reaches nobody.
+    """
+
+    today: date
+    past: Sequence[Past] = ()
+    relay: str = ""
 
 
 class Wording:
@@ -95,6 +109,10 @@ class Wording:
         hour = _spaced(format_time(when.time(), "short", locale=self.language))
         return str(self.words["at"]).format(day=self.day(when.date()), hour=hour)
 
+    def listed(self, items: Sequence[str]) -> str:
+        """Items in a row, with "and" before the last."""
+        return format_list(list(items), locale=self.language)
+
     def quoted(self, text: str, limit: int = 140) -> str:
         """The teacher's own words, marked as such, cut at a word."""
         plain = re.sub(r"[“”\"«»]", "'", one_line(text, 2000)).strip(" .,;:-–—'")
@@ -112,19 +130,24 @@ def _spaced(text: str) -> str:
     return text.replace("\u202f", " ").replace("\xa0", " ")
 
 
-def situation_of(verdict: Verdict) -> str:
-    """Which file of wording fits: danger before doubt, doubt before plan, then the label or mixture."""
+def situation_of(verdict: Verdict, past: Sequence[Past] = ()) -> str:
+    """Which file of wording fits: danger before doubt, doubt before plan, then the label or mixture and its history."""
     labels, primary = set(verdict.labels), verdict.primary
     talk = "meeting_request" in labels and primary != "praise"
     bulk = "bulk" in verdict.flags or not labels
     # Words for a plan on a mail that names none would puzzle more than help.
     named = "plan" in verdict.flags and names_plan(item.text for item in verdict.evidence if item.label == "plan")
+    before = 0 if talk or bulk or "praise" in labels else len(concerns_before(verdict, past))
     choices = (
         ("safety", "safety" in verdict.flags),
         ("suspicious", verdict.sender == "suspicious"),
         ("unsure", verdict.unsure),
         ("plan", named and primary not in ("praise", "not_school")),
+        ("third", before >= 2),
+        ("second", before == 1),
+        ("new_teacher", not labels and "bulk" not in verdict.flags and is_new_teacher(verdict, past)),
         ("other_school", bulk and primary not in labels),
+        ("resolved", labels == {"praise"} and not bulk and is_resolved(verdict, past)),
         (primary, bulk or len(labels) == 1),
         ("behavior_meeting", talk and "behavior" in labels),
         ("homework_meeting", talk and "homework" in labels),
@@ -136,10 +159,14 @@ def situation_of(verdict: Verdict) -> str:
     return next(situation for situation, fits in choices if fits)
 
 
-def make_card(verdict: Verdict, config: Config, wording: Wording, today: date) -> Card:
-    """The prompts for one message; `today` stands in where the mail has no date."""
-    situation = situation_of(verdict)
-    views = _views(verdict, config, wording, situation, today)
+def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around) -> Card:
+    """The prompts for one message."""
+    situation = situation_of(verdict, around.past)
+    written = verdict.date.date() if verdict.date else around.today
+    by = answer_by(verdict, situation, written)
+    values = _values(verdict, config, wording, situation)
+    values |= _times(verdict, wording, around.past, written=written, by=by)
+    views = _views(values, verdict, wording)
     slots: dict[str, Any] = {}
     for view, names in (
         ("parent", ("headline", "pause", "document", "wait", "next_step")),
@@ -150,12 +177,26 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, today: date) -
         slots |= {name: rendered[name] for name in names}
     for name in _LISTS:
         slots[name] = tuple(line.strip() for line in slots[name].split("\n") if line.strip())
+    if _is_late(verdict, situation):
+        slots["pause"] = f"{slots['pause']} {wording.words['evening']}"
     return Card(
         primary=verdict.primary,
         situation=situation,
         known=tuple(wording.quoted(item.text, 200) for item in _distinct(verdict, situation)),
         unknown=_unknown(verdict, situation, wording),
+        answer_by="" if situation in ("safety", "suspicious") else by.isoformat(),
+        where=wording.words["where"].format(relay=around.relay) if around.relay and situation != "suspicious" else "",
         **slots,
+    )
+
+
+def _is_late(verdict: Verdict, situation: str) -> bool:
+    return (
+        verdict.date is not None
+        and verdict.date.hour >= _EVENING
+        and not verdict.urgent
+        and bool({"behavior", "homework"} & set(verdict.labels))
+        and situation not in ("safety", "suspicious")
     )
 
 
@@ -166,36 +207,48 @@ def _distinct(verdict: Verdict, situation: str) -> list[Any]:
     return list(reversed(by_text.values()))[:4]
 
 
-def _views(
-    verdict: Verdict, config: Config, wording: Wording, situation: str, today: date
-) -> dict[str, dict[str, Any]]:
+def _views(values: dict[str, Any], verdict: Verdict, wording: Wording) -> dict[str, dict[str, Any]]:
     """The same values as seen by the parent, and as said to the child and to the teacher."""
+    name = verdict.teacher.name if verdict.teacher else ""
+    return {
+        "parent": values,
+        "child": values | {"teacher": name or wording.words["your_teacher"]},
+        "teacher": values | {"child": verdict.child or wording.words["my_child"]},
+    }
+
+
+def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) -> dict[str, Any]:
+    """Who and what: from the mail and the configuration."""
     words = wording.words
     name = verdict.teacher.name if verdict.teacher else ""
-    written = verdict.date.date() if verdict.date else today
     profile = next((child for child in config.children if child.name == verdict.child), None)
     concern = next((label for label in ("behavior", "homework") if label in verdict.labels), verdict.primary)
     about = {"plan": "plan", "safety": "safety", "praise_concern": concern}.get(situation, verdict.primary)
-    by = _answer_by(verdict, situation, written)
-    parent = {
+    return {
         "teacher": name or words["the_teacher"],
         "child": verdict.child or words["your_child"],
         "named": verdict.child is not None,
         "greeting": words["greeting_named"].format(name=name) if name else words["greeting"],
         "said": _evidence(verdict, about, wording),
         "good": _evidence(verdict, "praise", wording),
+        "plan": {"504": "504", "iep": "IEP"}.get(profile.plan, "") if profile else "",
+        "at_home": next(iter(profile.at_home), "") if profile else "",
+        "asks_meeting": "meeting_request" in verdict.labels,
+        "work": concern == "homework",
+        "warning": "; ".join(verdict.warnings),
+    }
+
+
+def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written: date, by: date) -> dict[str, Any]:
+    """When: from the mail, and from those before it."""
+    earlier = concerns_before(verdict, past)
+    return {
         "written": wording.day(written),
         "when": _when(verdict, wording),
         "answer_from": wording.day(written + timedelta(days=1)),
         "answer_by": wording.day(by),
-        "plan": {"504": "504", "iep": "IEP"}.get(profile.plan, "") if profile else "",
-        "asks_meeting": "meeting_request" in verdict.labels,
-        "warning": "; ".join(verdict.warnings),
-    }
-    return {
-        "parent": parent,
-        "child": parent | {"teacher": name or words["your_teacher"]},
-        "teacher": parent | {"child": verdict.child or words["my_child"]},
+        "count": len(earlier) + 1,
+        "earlier": wording.listed([wording.day(day) for day in earlier[-3:]]),
     }
 
 
@@ -209,16 +262,6 @@ def _when(verdict: Verdict, wording: Wording) -> str:
     wanted = {"meeting_request": ("meeting",), "homework": ("assignment", "test")}.get(verdict.primary, ())
     due = next((due for due in verdict.due if due.what in wanted), next(iter(verdict.due), None))
     return wording.moment(due.at) if due else ""
-
-
-def _answer_by(verdict: Verdict, situation: str, written: date) -> date:
-    day = written
-    for _ in range(_ANSWER_DAYS.get(situation, _DEFAULT_ANSWER_DAYS)):
-        day += timedelta(days=1)
-        while day.weekday() >= 5:
-            day += timedelta(days=1)
-    asked = [date.fromisoformat(due.at[:10]) for due in verdict.due if due.what in ("reply", "meeting")]
-    return min([day, *(at for at in asked if at > written)])
 
 
 _CAUSE = re.compile(
@@ -239,11 +282,6 @@ def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, .
     return tuple(wording.words["unknown"][name] for name in names) if situation != "safety" else ()
 
 
-# --- Cards as mail ---------------------------------------------------------------------------------------
-
-NOTE_FROM = "triage <notes@triage.invalid>"
-
-
 def note_text(card: Card, verdict: Verdict, wording: Wording) -> str:
     """The card as plain text."""
     names = {
@@ -251,41 +289,3 @@ def note_text(card: Card, verdict: Verdict, wording: Wording) -> str:
         "child": verdict.child or wording.words["your_child"],
     }
     return wording.page("note", {"card": card, **names})
-
-
-def note_mail(text: str, card: Card, message: Message, to: str) -> EmailMessage:
-    """The note that stands beside a message, in its thread. Message-ID and Date are set by the caller."""
-    mail = _answer(message)
-    mail["From"] = NOTE_FROM
-    mail["To"] = to
-    mail["Subject"] = one_line(card.headline)
-    mail["X-Triage"] = "note"
-    _set_text(mail, text)
-    return mail
-
-
-def draft_mail(card: Card, message: Message, to: str) -> EmailMessage | None:
-    """An unsent reply for the Drafts folder; None where an answer by mail reaches nobody."""
-    person = answer_address(message)
-    if not person.address or re.match(r"(?i)(no-?reply|do-?not-?reply|donotreply|notifications?)\b", person.address):
-        return None
-    mail = _answer(message)
-    mail["From"] = to
-    mail["To"] = person.address
-    mail["Subject"] = message.subject if message.subject.lower().startswith("re:") else f"Re: {message.subject}"
-    mail["X-Triage"] = "draft"
-    _set_text(mail, card.reply)
-    return mail
-
-
-def _answer(message: Message) -> EmailMessage:
-    mail = EmailMessage(policy=SMTP.clone(max_line_length=998))
-    if message.message_id:
-        mail["In-Reply-To"] = message.message_id
-        mail["References"] = " ".join([*message.references[-10:], message.message_id])
-    return mail
-
-
-def _set_text(mail: EmailMessage, text: str) -> None:
-    # In ASCII, so that the mail passes as text through the worker's pipe and any server unchanged.
-    mail.set_content(text, cte="quoted-printable")

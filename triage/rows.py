@@ -7,7 +7,8 @@ from typing import Any, Literal, Protocol
 
 from triage.plan import Action, Place, Selected, Stored
 
-OpState = Literal["planned", "sent", "copied", "done", "failed", "vanished", "undone"]
+# "held": journalled, to be done when the message may be shown.
+OpState = Literal["held", "planned", "sent", "copied", "done", "failed", "vanished", "undone"]
 
 
 class Row(Protocol):

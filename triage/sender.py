@@ -56,6 +56,11 @@ def within(domain: str, parent: str) -> bool:
     return domain == parent or domain.endswith(f".{parent}")
 
 
+def platform_of(message: Message) -> str:
+    """The usual platform that relays a mail, by name; empty where none does."""
+    return next((name for relay, name in PLATFORMS.items() if within(message.sender.domain, relay)), "")
+
+
 def _platform(domain: str, config: Config) -> str:
     for relay in config.school.platforms:
         if within(domain, relay):
@@ -207,3 +212,12 @@ def _organisation(domain: str) -> str:
 def answer_address(message: Message) -> Person:
     """Whom an answer reaches: Reply-To where the mail has one, else From."""
     return next(iter(message.reply_to), message.sender)
+
+
+_UNREAD = re.compile(r"(?i)(no-?reply|do-?not-?reply|donotreply|notifications?|mailer|alerts?)\b")
+
+
+def is_answerable(message: Message) -> bool:
+    """Whether an answer by mail reaches somebody."""
+    address = answer_address(message).address
+    return bool(address) and not _UNREAD.match(address)

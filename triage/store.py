@@ -21,11 +21,11 @@ from triage.lock import prepare_folder
 from triage.plan import Action, Correction, Done, Filed, Known, Place, Status, Stored
 from triage.rows import Delivery, FolderState, Op, OpState, delivery_of, op_of, stored_of, time_of, utc_text
 
-SCHEMA_VERSION = 1
+# What each version of the state adds to the one before; what was released is never changed.
+_SCHEMAS = tuple(Path(__file__).with_name(name) for name in ("schema.sql", "schema-2.sql"))
+SCHEMA_VERSION = len(_SCHEMAS)
 # After so many failed passes a message is left in peace, and named in the digest and by doctor.
 MAX_TRIES = 3
-
-_SCHEMA = Path(__file__).with_name("schema.sql")
 
 
 class Store:
@@ -57,13 +57,14 @@ class Store:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise StoreError(f"{self.path}: was written by a newer triage; update this one, or name another --state")
-        if version == 0:
+        for number, schema in enumerate(_SCHEMAS[version:], start=version + 1):
             with self.transaction():
-                for statement in _SCHEMA.read_text(encoding="utf-8").split(";\n"):
+                for statement in schema.read_text(encoding="utf-8").split(";\n"):
                     if statement.strip():
                         self._db.execute(statement)
-                self._db.execute("INSERT INTO meta VALUES ('install_key', ?)", (secrets.token_hex(32),))
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                if number == 1:
+                    self._db.execute("INSERT INTO meta VALUES ('install_key', ?)", (secrets.token_hex(32),))
+                self._db.execute(f"PRAGMA user_version = {number}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -80,11 +81,13 @@ class Store:
                 raise
             self._db.execute("COMMIT")
 
-    def _write(self, sql: str, *values: object) -> None:
+    def write(self, sql: str, *values: object) -> None:
+        """Run one statement that changes something, in a transaction. For the parts of the state alone."""
         with self.transaction():
             self._db.execute(sql, values)
 
-    def _rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """What a query finds. For the parts of the state alone."""
         with _reported(self.path):
             return self._db.execute(sql, values).fetchall()
 
@@ -92,7 +95,7 @@ class Store:
 
     def own_message_id(self, purpose: str) -> str:
         """A Message-ID that only this installation makes, the same each time for the same purpose."""
-        key = self._rows("SELECT value FROM meta WHERE name = 'install_key'")[0]["value"]
+        key = self.rows("SELECT value FROM meta WHERE name = 'install_key'")[0]["value"]
         digest = hmac.new(bytes.fromhex(key), purpose.encode(), "sha256").hexdigest()
         return f"<{digest[:40]}@triage.invalid>"
 
@@ -100,11 +103,11 @@ class Store:
 
     def set_trouble(self, account: str, text: str) -> None:
         """Why the last pass over an account did not act, empty where it did."""
-        self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", f"trouble {account}", text)
+        self.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", f"trouble {account}", text)
 
     def troubles(self) -> list[str]:
         """One sentence for each account that waits for a person."""
-        rows = self._rows("SELECT value FROM meta WHERE name LIKE 'trouble %' AND value != '' ORDER BY name")
+        rows = self.rows("SELECT value FROM meta WHERE name LIKE 'trouble %' AND value != '' ORDER BY name")
         return [row["value"] for row in rows]
 
     # --- Runs ---
@@ -112,16 +115,16 @@ class Store:
     def begin_run(self, command: str, at: datetime) -> str:
         """A new run's id."""
         run = f"{at.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self._write("INSERT INTO run VALUES (?, ?, ?, NULL)", run, command, utc_text(at))
+        self.write("INSERT INTO run VALUES (?, ?, ?, NULL)", run, command, utc_text(at))
         return run
 
     def end_run(self, run: str, at: datetime) -> None:
         """Mark a run as ended."""
-        self._write("UPDATE run SET ended = ? WHERE id = ?", utc_text(at), run)
+        self.write("UPDATE run SET ended = ? WHERE id = ?", utc_text(at), run)
 
     def last_run(self) -> str | None:
         """The newest run that changed something and was not undone."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT run.id FROM run JOIN op ON op.run = run.id WHERE op.state = 'done' AND command != 'undo' "
             "ORDER BY run.started DESC, run.rowid DESC LIMIT 1"
         )
@@ -129,13 +132,13 @@ class Store:
 
     def has_run(self, run: str) -> bool:
         """Whether there is a run of that id."""
-        return bool(self._rows("SELECT 1 FROM run WHERE id = ?", run))
+        return bool(self.rows("SELECT 1 FROM run WHERE id = ?", run))
 
     # --- Folders ---
 
     def folder(self, account: str, name: str) -> FolderState | None:
         """What was last seen of a folder, None if nothing."""
-        rows = self._rows("SELECT * FROM folder WHERE account = ? AND name = ?", account, name)
+        rows = self.rows("SELECT * FROM folder WHERE account = ? AND name = ?", account, name)
         if not rows:
             return None
         row = rows[0]
@@ -143,7 +146,7 @@ class Store:
 
     def save_folder(self, account: str, name: str, state: FolderState) -> None:
         """Remember how far a folder was looked at."""
-        self._write(
+        self.write(
             "INSERT OR REPLACE INTO folder VALUES (?, ?, ?, ?, ?, ?, ?)",
             account, name, state.uidvalidity, state.uidnext, state.existed, state.modseq, utc_text(state.looked_at),
         )  # fmt: skip
@@ -152,7 +155,7 @@ class Store:
 
     def message(self, account: str, key: str) -> Stored | None:
         """One message, None if it is not known."""
-        rows = self._rows("SELECT * FROM message WHERE account = ? AND key = ?", account, key)
+        rows = self.rows("SELECT * FROM message WHERE account = ? AND key = ?", account, key)
         return stored_of(rows[0]) if rows else None
 
     def known(self, account: str, key: str) -> Known:
@@ -165,7 +168,7 @@ class Store:
 
     def _half_moved(self, account: str, key: str) -> bool:
         # Copied and verified, but not yet removed from its source: recovery alone may touch it.
-        return bool(self._rows("SELECT 1 FROM op WHERE account = ? AND key = ? AND state = 'copied'", account, key))
+        return bool(self.rows("SELECT 1 FROM op WHERE account = ? AND key = ? AND state = 'copied'", account, key))
 
     def filed(self, account: str, key: str) -> Filed | None:
         """A message that we handled, as `find_correction` needs it."""
@@ -177,7 +180,7 @@ class Store:
 
     def save_message(self, stored: Stored) -> None:
         """Insert or replace one message."""
-        self._write(
+        self.write(
             "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             stored.account, stored.key, stored.message_id,
             stored.place.folder, stored.place.uidvalidity, stored.place.uid,
@@ -188,14 +191,14 @@ class Store:
 
     def set_place(self, account: str, key: str, place: Place) -> None:
         """A message was seen elsewhere than before."""
-        self._write(
+        self.write(
             "UPDATE message SET folder = ?, uidvalidity = ?, uid = ? WHERE account = ? AND key = ?",
             place.folder, place.uidvalidity, place.uid, account, key,
         )  # fmt: skip
 
     def set_status(self, account: str, key: str, status: Status, error: str = "") -> None:
         """How a message's handling ended; a failure counts one try more."""
-        self._write(
+        self.write(
             "UPDATE message SET status = CASE WHEN ? = 'failed' AND tries + 1 >= ? THEN 'quarantined' ELSE ? END, "
             "tries = tries + (? = 'failed'), error = ? WHERE account = ? AND key = ?",
             status, MAX_TRIES, status, status, error, account, key,
@@ -203,7 +206,7 @@ class Store:
 
     def set_tags(self, account: str, key: str, tags: Iterable[str]) -> None:
         """Which of our tags a message carries now."""
-        self._write("UPDATE message SET tags = ? WHERE account = ? AND key = ?", json.dumps(sorted(tags)), account, key)
+        self.write("UPDATE message SET tags = ? WHERE account = ? AND key = ?", json.dumps(sorted(tags)), account, key)
 
     def set_labels(self, account: str, key: str, primary: Primary, labels: Sequence[Label]) -> None:
         """The parent's word on what a message is takes the place of ours."""
@@ -212,11 +215,11 @@ class Store:
             verdict = {**found.judgement["verdict"], "primary": primary, "labels": list(labels)}
             verdict |= {"school": primary != "not_school", "unsure": False, "reason": ""}
             judgement = json.dumps({**found.judgement, "verdict": verdict})
-            self._write("UPDATE message SET judgement = ? WHERE account = ? AND key = ?", judgement, account, key)
+            self.write("UPDATE message SET judgement = ? WHERE account = ? AND key = ?", judgement, account, key)
 
     def to_retry(self, account: str, folder: str, uidvalidity: int) -> list[int]:
         """UIDs in the watched folder whose handling failed or was cut short, and may be tried again."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT uid FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? "
             "AND status IN ('failed', 'pending') "
             "AND key NOT IN (SELECT key FROM op WHERE op.account = message.account AND state = 'copied')",
@@ -227,13 +230,12 @@ class Store:
     def pending(self, account: str) -> list[str]:
         """Keys of messages whose handling was begun, and whose end was not recorded."""
         return [
-            row["key"]
-            for row in self._rows("SELECT key FROM message WHERE account = ? AND status = 'pending'", account)
+            row["key"] for row in self.rows("SELECT key FROM message WHERE account = ? AND status = 'pending'", account)
         ]
 
     def keys_in(self, account: str, folder: str, uidvalidity: int, *, newest: int) -> dict[int, str]:
         """UID to key of the newest messages of a folder that are settled."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT uid, key FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? "
             "AND status IN ('done', 'released') ORDER BY uid DESC LIMIT ?",
             account, folder, uidvalidity, newest,
@@ -243,18 +245,18 @@ class Store:
     def by_message_id(self, message_id: str) -> list[Stored]:
         """Messages of that Message-ID, with or without its angle brackets."""
         wanted = f"<{message_id.strip('<>')}>"
-        return [stored_of(row) for row in self._rows("SELECT * FROM message WHERE message_id = ?", wanted)]
+        return [stored_of(row) for row in self.rows("SELECT * FROM message WHERE message_id = ?", wanted)]
 
     def between(self, start: datetime, end: datetime) -> list[Stored]:
         """Messages whose day lies in (start, end], oldest first."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM message WHERE day > ? AND day <= ? ORDER BY day, key", utc_text(start), utc_text(end)
         )
         return [stored_of(row) for row in rows]
 
     def troubled(self) -> list[Stored]:
         """Messages in quarantine."""
-        return [stored_of(row) for row in self._rows("SELECT * FROM message WHERE status = 'quarantined' ORDER BY day")]
+        return [stored_of(row) for row in self.rows("SELECT * FROM message WHERE status = 'quarantined' ORDER BY day")]
 
     # --- Journal ---
 
@@ -265,15 +267,18 @@ class Store:
             for action in actions:
                 cursor = self._db.execute(
                     "INSERT INTO op (run, account, key, kind, folder, uidvalidity, uid, target, tags, message_id, "
-                    "payload, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned')",
+                    "payload, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         run, account, action.key, action.kind, action.place.folder, action.place.uidvalidity,
                         action.place.uid, action.target, json.dumps(action.tags), action.message_id, action.payload,
+                        _first_state(action),
                     ),
                 )  # fmt: skip
                 ids.append(int(cursor.lastrowid or 0))
         nowhere = Place("", 0, 0)
-        return [Op(id_, run, action, "planned", nowhere, "") for id_, action in zip(ids, actions, strict=True)]
+        return [
+            Op(id_, run, action, _first_state(action), nowhere, "") for id_, action in zip(ids, actions, strict=True)
+        ]
 
     def mark_sent(self, ops: Iterable[Op], uidvalidity: int, uidnext: int) -> None:
         """The command is about to be sent; what arrives in the target will have a UID of at least `uidnext`."""
@@ -286,7 +291,7 @@ class Store:
 
     def mark(self, op: Op, state: OpState, *, uid: int = 0, detail: str = "") -> None:
         """How far an action got; a finished one keeps no payload."""
-        self._write(
+        self.write(
             "UPDATE op SET state = ?, dst_uid = CASE WHEN ? THEN ? ELSE dst_uid END, detail = ?, "
             "payload = CASE WHEN ? IN ('done', 'failed', 'vanished') THEN x'' ELSE payload END WHERE id = ?",
             state, uid, uid, detail, state, op.id,
@@ -294,7 +299,7 @@ class Store:
 
     def give_up(self, account: str, key: str, reason: str) -> None:
         """Close what is still open for a message; it is in quarantine."""
-        self._write(
+        self.write(
             "UPDATE op SET state = 'failed', detail = ?, payload = x'' WHERE account = ? AND key = ? "
             "AND state IN ('planned', 'sent', 'copied')",
             reason, account, key,
@@ -302,14 +307,14 @@ class Store:
 
     def open_ops(self, account: str) -> list[Op]:
         """Actions that were begun and not ended, in the order in which they were journalled."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM op WHERE account = ? AND state IN ('planned', 'sent', 'copied') ORDER BY id", account
         )
         return [op_of(row) for row in rows]
 
     def last_ops_of(self, account: str, key: str) -> list[Op]:
         """The actions of the last run that acted on a message."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM op WHERE account = ? AND key = ? AND run = "
             "(SELECT run FROM op WHERE account = ? AND key = ? ORDER BY id DESC LIMIT 1) ORDER BY id",
             account, key, account, key,
@@ -318,7 +323,7 @@ class Store:
 
     def is_arrival(self, account: str, place: Place) -> bool:
         """Whether we ourselves put a message or note into this place."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT 1 FROM op WHERE account = ? AND state IN ('done', 'copied', 'failed') AND target = ? "
             "AND dst_uidvalidity = ? AND dst_uid = ?",
             account, place.folder, place.uidvalidity, place.uid,
@@ -327,26 +332,26 @@ class Store:
 
     def mark_undone(self, account: str, key: str, *, but: str) -> None:
         """What was done to this message was put back, by the run `but`."""
-        self._write(
-            "UPDATE op SET state = 'undone' WHERE account = ? AND key = ? AND state = 'done' AND run != ?",
+        self.write(
+            "UPDATE op SET state = 'undone' WHERE account = ? AND key = ? AND state IN ('done', 'held') AND run != ?",
             account, key, but,
         )  # fmt: skip
 
     def accounts_of(self, run: str) -> list[str]:
         """The accounts on which a run did something."""
         return [
-            row["account"] for row in self._rows("SELECT DISTINCT account FROM op WHERE run = ? ORDER BY account", run)
+            row["account"] for row in self.rows("SELECT DISTINCT account FROM op WHERE run = ? ORDER BY account", run)
         ]
 
     def ops_of(self, run: str, account: str) -> list[Op]:
         """Every action of one run on one account."""
         return [
-            op_of(row) for row in self._rows("SELECT * FROM op WHERE run = ? AND account = ? ORDER BY id", run, account)
+            op_of(row) for row in self.rows("SELECT * FROM op WHERE run = ? AND account = ? ORDER BY id", run, account)
         ]
 
     def done_of(self, run: str, account: str) -> list[Done]:
         """What a run changed, as `plan_undo` needs it; also tags that an earlier run, cut short, had set before it."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM op WHERE account = ? AND state = 'done' AND (run = ? OR (kind IN ('tag', 'label') "
             "AND key IN (SELECT key FROM op WHERE run = ? AND account = ? AND state = 'done'))) ORDER BY id",
             account, run, run, account,
@@ -358,23 +363,23 @@ class Store:
     def add_correction(self, account: str, correction: Correction, text: str, at: datetime, *, applied: bool) -> None:
         """Remember what the parent said of a message; `text` is its own words, for training."""
         labels = json.dumps(correction.labels) if correction.labels is not None else None
-        self._write(
+        self.write(
             "INSERT INTO correction (account, key, labels, how, at, text, applied) VALUES (?, ?, ?, ?, ?, ?, ?)",
             account, correction.key, labels, correction.how, utc_text(at), text, int(applied),
         )  # fmt: skip
 
     def pending_corrections(self, account: str) -> list[tuple[int, str]]:
         """(id, key) of corrections given by command whose mail was not yet read for them."""
-        rows = self._rows("SELECT id, key FROM correction WHERE account = ? AND applied = 0 ORDER BY id", account)
+        rows = self.rows("SELECT id, key FROM correction WHERE account = ? AND applied = 0 ORDER BY id", account)
         return [(row["id"], row["key"]) for row in rows]
 
     def complete_correction(self, correction: int, text: str, at: datetime) -> None:
         """The mail's own words, read after the fact; only from then on can anything be learned from it."""
-        self._write("UPDATE correction SET text = ?, at = ?, applied = 1 WHERE id = ?", text, utc_text(at), correction)
+        self.write("UPDATE correction SET text = ?, at = ?, applied = 1 WHERE id = ?", text, utc_text(at), correction)
 
     def corrections(self) -> list[tuple[str, tuple[str, ...]]]:
         """(text, labels) of each corrected message that teaches something, the last word on each."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT text, labels FROM correction WHERE labels IS NOT NULL AND text != '' "
             "AND id IN (SELECT max(id) FROM correction GROUP BY account, key) ORDER BY id"
         )
@@ -382,40 +387,44 @@ class Store:
 
     def last_correction(self) -> datetime | None:
         """When the parent last said something that teaches a label."""
-        rows = self._rows("SELECT max(at) AS at FROM correction WHERE labels IS NOT NULL AND text != ''")
+        rows = self.rows("SELECT max(at) AS at FROM correction WHERE labels IS NOT NULL AND text != ''")
         return time_of(rows[0]["at"]) if rows[0]["at"] else None
 
     def learn_sender(self, address: str, name: str, at: datetime) -> None:
         """The parent showed that this address writes for the school."""
-        self._write("INSERT OR IGNORE INTO sender VALUES (?, ?, ?)", address, name, utc_text(at))
+        self.write("INSERT OR IGNORE INTO sender VALUES (?, ?, ?)", address, name, utc_text(at))
 
     def forget_sender(self, address: str) -> None:
         """The parent showed that this address does not write for the school."""
-        self._write("DELETE FROM sender WHERE address = ?", address)
+        self.write("DELETE FROM sender WHERE address = ?", address)
 
     def learned_senders(self) -> frozenset[str]:
         """Addresses made known by the parent."""
-        return frozenset(row["address"] for row in self._rows("SELECT address FROM sender"))
+        return frozenset(row["address"] for row in self.rows("SELECT address FROM sender"))
 
     # --- Digests ---
 
     def delivery(self, day: date) -> Delivery | None:
         """The digest of a local date, if one was begun."""
-        rows = self._rows("SELECT * FROM digest WHERE date = ?", day.isoformat())
+        rows = self.rows("SELECT * FROM digest WHERE date = ?", day.isoformat())
         return delivery_of(rows[0]) if rows else None
 
     def last_delivery(self) -> Delivery | None:
         """The newest digest that was delivered."""
-        rows = self._rows("SELECT * FROM digest WHERE state = 'done' ORDER BY date DESC LIMIT 1")
+        rows = self.rows("SELECT * FROM digest WHERE state = 'done' ORDER BY date DESC LIMIT 1")
         return delivery_of(rows[0]) if rows else None
 
     def save_delivery(self, delivery: Delivery) -> None:
         """Remember a digest before it is delivered, and again after."""
-        self._write(
+        self.write(
             "INSERT OR REPLACE INTO digest VALUES (?, ?, ?, ?, ?, ?, ?)",
             delivery.date.isoformat(), delivery.account, delivery.message_id, utc_text(delivery.covers_to),
             delivery.state, delivery.dst_uidvalidity, delivery.dst_uidnext,
         )  # fmt: skip
+
+
+def _first_state(action: Action) -> OpState:
+    return "held" if action.hold else "planned"
 
 
 @contextmanager

@@ -112,6 +112,15 @@ def _tail_start(lines: list[str]) -> int | None:
     return None
 
 
+def quoted_from(text: str) -> int:
+    """Offset in a raw text at which quoted or forwarded earlier mail begins, its length where there is none."""
+    lines = text.split("\n")
+    start = _tail_start([clean(line) for line in lines])
+    first = next((number for number, line in enumerate(lines) if line.startswith(">")), len(lines))
+    kept = lines[: min(first, len(lines) if start is None else start)]
+    return min(len(text), sum(len(line) + 1 for line in kept))
+
+
 def _is_field_block(following: list[str]) -> bool:
     return sum(bool(_OTHER_FIELD.match(line)) for line in following) >= 2
 
@@ -276,5 +285,34 @@ def _unwrapped(text: str) -> list[str]:
         elif line:
             blocks.append(_BULLET.sub("", line))
         # A line this long that ends in no stop was wrapped by the sender's client.
+        open_line = len(line) >= 50 and line[-1] not in ".!?:"
+    return blocks
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """(start, end) of the sentences of a raw text; an empty line ends one, a single line break only a short line."""
+    found: list[tuple[int, int]] = []
+    for start, stop in _blocks(text):
+        begin = start
+        for match in _SENTENCE_END.finditer(text, start, stop):
+            if not _ABBREVIATION.search(text[begin : match.end()].rstrip()):
+                found.append((begin, match.end()))
+                begin = match.end()
+        found.append((begin, stop))
+    trimmed = [(a + len(text[a:b]) - len(text[a:b].lstrip()), a + len(text[a:b].rstrip())) for a, b in found]
+    return [(a, b) for a, b in trimmed if re.search(r"\w", text[a:b])]
+
+
+def _blocks(text: str) -> list[tuple[int, int]]:
+    """Where hard-wrapped lines are joined to one, and all others stand alone."""
+    blocks: list[tuple[int, int]] = []
+    open_line = False
+    for match in re.finditer(r"[^\n]+|\n(?=\n)", text):
+        line = match.group().strip()
+        if open_line and line and not _BULLET.match(line):
+            blocks[-1] = (blocks[-1][0], match.end())
+        elif line:
+            bullet = _BULLET.match(match.group())
+            blocks.append((bullet.end() + match.start() if bullet else match.start(), match.end()))
         open_line = len(line) >= 50 and line[-1] not in ".!?:"
     return blocks

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from triage.config import Config
 from triage.errors import JudgeError, ModelError
-from triage.judge import Household, Judgement, RawMail, judge
+from triage.judge import Context, Household, Judgement, RawMail, judge
 
 # Reading and judging takes some milliseconds a mail; this is for hostile ones.
 SECONDS_PER_MAIL = 10
@@ -32,6 +32,7 @@ MEMORY_BYTES = 2 * 1024**3
 BATCH = 100
 
 _JUDGEMENTS = TypeAdapter(list[Judgement])
+_CONTEXT = TypeAdapter(Context)
 
 
 class Worker:
@@ -79,16 +80,15 @@ class Worker:
         if self.running and time.monotonic() - self._used > seconds:
             self.close()
 
-    def judge(
-        self, mails: Sequence[RawMail], learned: Sequence[str], today: date, *, words: bool = False
-    ) -> list[Judgement]:
+    def judge(self, mails: Sequence[RawMail], context: Context, *, words: bool = False) -> list[Judgement]:
         """One judgement for each mail, in order; with `words`, each with the mail's own words.
 
         Raises `ModelError` where no model can be used, `JudgeError` where no worker can be started.
         """
         found: list[Judgement] = []
         for start in range(0, len(mails), BATCH):
-            header = {"learned": sorted(learned), "today": today.isoformat(), "words": words}
+            # What was just judged is earlier mail for what comes next.
+            header = {"context": _CONTEXT.dump_python(context.after(found), mode="json"), "words": words}
             found += self._batch(mails[start : start + BATCH], header)
         return found
 
@@ -212,11 +212,12 @@ def _limit() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _household(settings: dict[str, Any], learned: Sequence[str]) -> Household:
+def _household(settings: dict[str, Any], context: Context) -> Household:
     overrides = settings["overrides"]
     return Household(
         config=Config.from_json(settings["config"]),
-        learned=frozenset(learned),
+        learned=frozenset(context.learned),
+        past=context.past,
         own_addresses=tuple(settings["own_addresses"]),
         overrides=Path(overrides) if overrides else None,
         every_mail=settings["every_mail"],
@@ -244,8 +245,9 @@ def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
             RawMail(raw, datetime.fromisoformat(received) if received else None)
             for raw, received in zip(raws, header["received"], strict=True)
         ]
-        household = _household(settings, header["learned"])
-        found = judge(mails, household, model, date.fromisoformat(header["today"]), words=header["words"])
+        context = _CONTEXT.validate_python(header["context"])
+        household = _household(settings, context)
+        found = judge(mails, household, model, context.today, words=header["words"])
         _send(sink, _JUDGEMENTS.dump_json(found))
 
 

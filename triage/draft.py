@@ -1,0 +1,175 @@
+"""Pure: a parent's draft to findings, each a place in the text that may inflame and a calmer way to say it.
+
+What words do together is judged by a small model (`tone`), sentence by sentence; what rules do better (capitals,
+length, blanks, other children's names, a concern with nothing to go on) stands here. Offsets are characters of the
+text as given. Only the parent's own words count: quoted mail and what stands below a forwarded header do not.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from triage.lexicon import pattern, words
+from triage.text import quoted_from, sentence_spans
+
+Tone = Literal["accusation", "absolute", "demand", "threat", "sarcasm", "blame", "assumption", "sensitive"]
+Kind = Tone | Literal["shouting", "too_long", "no_question", "blank"]
+
+TONES: tuple[Tone, ...] = get_args(Tone)
+# A teacher has dozens of families; what is longer is better said than written.
+LONGEST_WORDS = 200
+# A sentence's first so many findings are told; a fourth says nothing more.
+MOST_OF_A_SENTENCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A sentence of the draft: `text` is `draft[start:end]`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tones:
+    """What the model makes of one sentence: the probability that it charges, and that of each tone."""
+
+    charged: float
+    tones: Mapping[Tone, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where probability becomes a finding."""
+
+    charged: float = 0.5
+    tones: Mapping[Tone, float] | None = None
+
+    def tone(self, tone: Tone) -> float:
+        """Probability from which a charged sentence has this tone."""
+        return (self.tones or {}).get(tone, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A finding before it is put into words."""
+
+    start: int
+    end: int
+    text: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding, as `triage check --json` prints it: `why` and `instead` are ours."""
+
+    text: str
+    start: int
+    end: int
+    kind: Kind
+    why: str
+    instead: str
+
+    def to_json(self) -> dict[str, Any]:
+        """One object of `findings`."""
+        return asdict(self)
+
+
+def own_spans(draft: str) -> list[Span]:
+    """The sentences that the parent wrote, with their places; none of quoted mail."""
+    end = quoted_from(draft)
+    return [Span(start, stop, draft[start:stop]) for start, stop in sentence_spans(draft[:end])]
+
+
+def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Iterable[str] = ()) -> list[Remark]:
+    """What stands out in a draft, in the order of the text; `scores` go with `own_spans`."""
+    spans = own_spans(draft)
+    found: list[Remark] = []
+    strangers = other_children(draft, children)
+    for span, score in zip(spans, scores, strict=True):
+        kinds: list[Kind] = list(tones_of(score, limits))
+        if "sensitive" not in kinds and _names_badly(span.text, strangers):
+            kinds.append("sensitive")
+        if shouts(span.text):
+            kinds.append("shouting")
+        found += [Remark(span.start, span.end, span.text, kind) for kind in kinds[:MOST_OF_A_SENTENCE]]
+    found += _blanks(draft[: quoted_from(draft)])
+    found += _whole(spans, any(remark.kind in TONES for remark in found))
+    return sorted(found, key=lambda remark: remark.start)
+
+
+def tones_of(score: Tones, limits: Limits) -> list[Tone]:
+    """The tones of a sentence, the plainest first; none where it charges nobody."""
+    if score.charged < limits.charged:
+        return []
+    ordered = sorted(TONES, key=lambda tone: -score.tones[tone])
+    return [tone for tone in ordered if score.tones[tone] >= limits.tone(tone)] or ordered[:1]
+
+
+# --- What rules do better --------------------------------------------------------------------------------
+
+_CAPITALS = re.compile(r"(?<![\w@/.-])[A-ZÀ-ÖØ-Þ][A-ZÀ-ÖØ-Þ'’]+(?![\w@/.-])")
+_RUN = re.compile(r"!\s?!|[?!]{3,}|\?!|!\?")
+
+
+def shouts(sentence: str) -> bool:
+    """Words in capitals that are no abbreviation, or a row of exclamation marks."""
+    if _RUN.search(sentence):
+        return True
+    loud = [word for word in _CAPITALS.findall(sentence) if word.lower() not in words("acronyms") and len(word) > 1]
+    # One short word in capitals is stress ("did NOT"); two, or one long one, are a raised voice.
+    return len(loud) >= 2 or any(len(word) >= 5 and word.lower() in words("loud") for word in loud)
+
+
+_BLANK = re.compile(r"_{3,}|\[[^\]\n]{1,80}\]")
+
+
+def _blanks(own: str) -> Iterator[Remark]:
+    """Blanks of a card that were not filled."""
+    for match in _BLANK.finditer(own):
+        yield Remark(match.start(), match.end(), match.group(), "blank")
+
+
+def _whole(spans: Sequence[Span], charged: bool) -> Iterator[Remark]:
+    if not spans:
+        return
+    count = sum(len(span.text.split()) for span in spans)
+    first, last = spans[0], spans[-1]
+    if count > LONGEST_WORDS:
+        yield Remark(first.start, last.end, first.text, "too_long")
+    text = " ".join(span.text for span in spans)
+    concerned = next((span for span in spans if pattern("concern").search(span.text)), first if charged else None)
+    if concerned is not None and not any(pattern(name).search(text) for name in ("seeks", "example")):
+        yield Remark(concerned.start, concerned.end, concerned.text, "no_question")
+
+
+# --- Other children --------------------------------------------------------------------------------------
+
+_NAME = r"[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+"
+_OWN = re.compile(
+    rf"\b(?:my|our|mi|nuestr[oa]) (?:little |older |younger |youngest |oldest )?"
+    rf"(?:son|daughter|child|kid|boy|girl|grandson|granddaughter|hij[oa]|niet[oa]|nin[oa]),? ({_NAME})"
+    rf"|({_NAME})['’]s (?:mom|mum|mother|dad|father|parents?|grand\w+|guardian)\b"
+    rf"|(?:mam[aá]|pap[aá]|madre|padre|abuel[oa]) de ({_NAME})"
+)
+
+
+def other_children(draft: str, children: Iterable[str]) -> frozenset[str]:
+    """First names in a draft that are not the family's: empty where nothing tells which child is the writer's."""
+    own = {name.split()[0] for name in children} | {
+        next(filter(None, match.groups())) for match in _OWN.finditer(draft)
+    }
+    if not own:
+        return frozenset()
+    named = set(re.findall(rf"(?<=[a-z,;] )({_NAME})\b", draft))
+    named |= set(re.findall(rf"(?m)^({_NAME})(?= \w+(?:s|ed)\b)", draft))
+    titled = set(re.findall(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Coach|Principal|Sra?|Srta|Maestr[oa]|Profe)\.? ({_NAME})", draft))
+    usual = words("not_names") | words("common_words")
+    return frozenset(name for name in named - titled - own if name.lower() not in usual)
+
+
+def _names_badly(sentence: str, strangers: frozenset[str]) -> bool:
+    return any(re.search(rf"\b{name}\b", sentence) for name in strangers) and bool(pattern("harm").search(sentence))

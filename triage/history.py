@@ -1,0 +1,80 @@
+"""Pure: what came before a mail, as far as it changes what is said about it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from triage.classify import Verdict
+
+# Concerns so near to each other belong together; praise so soon after one speaks of it.
+TOGETHER = timedelta(days=42)
+_CONCERNS = frozenset({"behavior", "homework"})
+# School days that an answer may take, by situation (docs/prompts.md); safety is never a matter of days.
+_ANSWER_DAYS = {"meeting_request": 1, "behavior_meeting": 1, "homework_meeting": 1, "praise": 3, "resolved": 3}
+_DEFAULT_ANSWER_DAYS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier school mail: when it was written (aware), about whom, by whom (address), and of what kind."""
+
+    at: datetime
+    child: str
+    teacher: str
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> "Past | None":
+        """What a verdict leaves for those after it, None where it is of no school mail or has no date."""
+        if not verdict.school or verdict.unsure or verdict.date is None:
+            return None
+        address = verdict.teacher.address if verdict.teacher else ""
+        return cls(verdict.date, verdict.child or "", address, verdict.labels)
+
+
+def concerns_before(verdict: Verdict, past: Sequence[Past]) -> list[date]:
+    """The days of earlier concerns of the same kind about the same child, oldest first."""
+    kinds = _CONCERNS & set(verdict.labels)
+    if verdict.date is None or not kinds:
+        return []
+    return [
+        one.at.astimezone(verdict.date.tzinfo).date()
+        for one in sorted(_before(verdict, past), key=lambda one: one.at)
+        if kinds & set(one.labels) and "praise" not in one.labels and one.child == (verdict.child or "")
+    ]
+
+
+def is_resolved(verdict: Verdict, past: Sequence[Past]) -> bool:
+    """Whether good news follows a concern of the same teacher about the same child."""
+    address = verdict.teacher.address if verdict.teacher else ""
+    return bool(address) and any(
+        _CONCERNS & set(one.labels) and one.teacher == address and one.child == (verdict.child or "")
+        for one in _before(verdict, past)
+    )
+
+
+def is_new_teacher(verdict: Verdict, past: Iterable[Past]) -> bool:
+    """Whether this person writes for the first time, as far as is known; nobody is new where nothing is."""
+    known = {one.teacher for one in past if one.teacher}
+    return bool(known) and verdict.teacher is not None and verdict.teacher.address not in known
+
+
+def _before(verdict: Verdict, past: Iterable[Past]) -> list[Past]:
+    at = verdict.date
+    return [] if at is None else [one for one in past if at - TOGETHER <= one.at < at]
+
+
+def answer_by(verdict: Verdict, situation: str, written: date) -> date:
+    """The school day by which an answer is soon enough; earlier where the mail names one."""
+    day = school_days_after(written, _ANSWER_DAYS.get(situation, _DEFAULT_ANSWER_DAYS))
+    asked = [date.fromisoformat(due.at[:10]) for due in verdict.due if due.what in ("reply", "meeting")]
+    return min([day, *(at for at in asked if at > written)])
+
+
+def school_days_after(day: date, count: int) -> date:
+    """The day so many weekdays later."""
+    for _ in range(count):
+        day += timedelta(days=1)
+        while day.weekday() >= 5:
+            day += timedelta(days=1)
+    return day

@@ -1,0 +1,95 @@
+"""A model as a file: written whole or not at all, with a manifest of hash and library version beside it.
+
+With `model`, `tone`, `features` and `fit` the only importer of scikit-learn and skops.
+"""
+
+import hashlib
+import json
+import warnings
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sklearn  # noqa: TID251 - part of the model
+import skops.io  # noqa: TID251 - part of the model
+from sklearn.exceptions import InconsistentVersionWarning  # noqa: TID251 - part of the model
+
+from triage.errors import ModelError
+from triage.features import Linear, quantized, restored
+
+
+def save_content(content: Mapping[str, Any], version: int, path: Path) -> None:
+    """Write a model's parts beside their place and then into it. Raises `ModelError` where that cannot be."""
+    raw = skops.io.dumps({"format": version, **content}, compression=zipfile.ZIP_DEFLATED, compresslevel=6)
+    manifest = {
+        "format": version,
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        # Between the two writes below the old file stands beside the new manifest.
+        "before": _hash_of(path),
+        "scikit-learn": sklearn.__version__,
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for target, data in ((_manifest(path), (json.dumps(manifest, indent=1) + "\n").encode()), (path, raw)):
+            beside = target.with_name(f"{target.name}.new")
+            beside.write_bytes(data)
+            beside.replace(target)
+    except OSError as error:
+        raise ModelError(f"{path}: the model cannot be written ({error.strerror}); name another file with -o") from None
+
+
+def load_content(version: int, path: Path) -> dict[str, Any]:
+    """What `save_content` wrote.
+
+    Raises `ModelError` where it is missing, damaged, of another format, or holds types that no model of ours has.
+    """
+    try:
+        raw = path.read_bytes()
+        manifest = json.loads(_manifest(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ModelError(f"{path}: no readable model there") from None
+    known = (manifest.get("sha256"), manifest.get("before"))
+    if manifest.get("format") != version or hashlib.sha256(raw).hexdigest() not in known:
+        raise ModelError(f"{path}: is damaged or not the file that belongs to its manifest")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)
+            # No types besides those that skops itself knows to be harmless.
+            content: dict[str, Any] = skops.io.loads(raw, trusted=[])
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes the libraries raise
+        raise ModelError(f"{path}: cannot be used here ({type(error).__name__})") from None
+    return content
+
+
+def _hash_of(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _manifest(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def packed(linear: Linear) -> dict[str, Any]:
+    """A linear model in few bytes."""
+    codes, scale = quantized(linear.coef)
+    return {
+        # Rising numbers are small as differences, and pack well.
+        "kept": [np.diff(columns, prepend=0).astype(np.int32) for columns in linear.kept],
+        "idf": [weights.astype(np.float16) for weights in linear.idf],
+        "codes": codes,
+        "scale": scale,
+        "intercept": linear.intercept,
+    }
+
+
+def unpacked(part: Mapping[str, Any]) -> Linear:
+    """What `packed` made small."""
+    kept: Sequence[npt.NDArray[np.int32]] = [np.cumsum(steps, dtype=np.int32) for steps in part["kept"]]
+    idf = [weights.astype(np.float32) for weights in part["idf"]]
+    return Linear(kept, idf, restored(part["codes"], part["scale"]), part["intercept"])

@@ -1,0 +1,125 @@
+"""What was said and answered: the record, mail that the parent sent, answers, nudges. A part of the state.
+
+Entries are added and never changed; adding one again changes nothing.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from triage.history import Past
+from triage.record import Entry, Sent
+from triage.rows import Op, op_of, stored_of, time_of, utc_text
+from triage.store import Store
+
+
+class Ledger:
+    """The tables of a store that hold what the parent does next."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # --- The record ---
+
+    def add_entry(self, entry: Entry) -> None:
+        """Record what was said; a second time of the same mail changes nothing."""
+        self._store.write(
+            "INSERT OR IGNORE INTO record (account, key, at, entry) VALUES (?, ?, ?, ?)",
+            entry.account, entry.key, utc_text(datetime.fromisoformat(entry.at)), json.dumps(entry.to_json()),
+        )  # fmt: skip
+
+    def entries(self) -> list[Entry]:
+        """The whole record, oldest first."""
+        rows = self._store.rows("SELECT entry FROM record ORDER BY at, id")
+        return [Entry.from_json(json.loads(row["entry"])) for row in rows]
+
+    def entry(self, account: str, key: str) -> Entry | None:
+        """The entry of one message, None where there is none."""
+        rows = self._store.rows("SELECT entry FROM record WHERE account = ? AND key = ?", account, key)
+        return Entry.from_json(json.loads(rows[0]["entry"])) if rows else None
+
+    def verdicts(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """The present verdict of every recorded message, by account and key."""
+        rows = self._store.rows(
+            "SELECT message.account, message.key, message.judgement FROM message JOIN record "
+            "ON record.account = message.account AND record.key = message.key WHERE message.judgement IS NOT NULL"
+        )
+        return {(row["account"], row["key"]): json.loads(row["judgement"])["verdict"] for row in rows}
+
+    # --- Answers ---
+
+    def add_answer(self, account: str, key: str, at: datetime, how: str) -> None:
+        """A message that waited was answered or settled; the first time counts."""
+        self._store.write("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", account, key, utc_text(at), how)
+
+    def answers(self) -> dict[tuple[str, str], datetime]:
+        """When each message was answered or settled, by account and key."""
+        rows = self._store.rows("SELECT account, key, at FROM answer")
+        return {(row["account"], row["key"]): time_of(row["at"]) for row in rows}
+
+    # --- What the parent sent ---
+
+    def add_sent(self, sent: Sent) -> None:
+        """Remember a mail to a teacher by its header fields."""
+        self._store.write(
+            "INSERT OR IGNORE INTO sent VALUES (?, ?, ?, ?, ?, ?)",
+            sent.account, sent.message_id, utc_text(sent.at), json.dumps(sorted(sent.recipients)), sent.subject,
+            sent.key,
+        )  # fmt: skip
+
+    def sent(self) -> list[Sent]:
+        """Every mail to a teacher, oldest first."""
+        rows = self._store.rows("SELECT * FROM sent ORDER BY at")
+        return [
+            Sent(
+                row["account"], row["message_id"], time_of(row["at"]), frozenset(json.loads(row["recipients"])),
+                row["subject"], row["key"],
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    # --- What came before ---
+
+    def past(self, since: datetime) -> tuple[Past, ...]:
+        """School mail since then, as far as it changes what is said of the next."""
+        rows = self._store.rows(
+            "SELECT * FROM message WHERE day > ? AND judgement IS NOT NULL ORDER BY day", utc_text(since)
+        )
+        return tuple(_pasts(row["judgement"] for row in rows))
+
+    # --- Notes that wait ---
+
+    def due_notes(self, account: str, now: datetime) -> list[Op]:
+        """Notes and drafts that were held, and whose message may be shown now."""
+        rows = self._store.rows(
+            "SELECT op.* FROM op JOIN message ON message.account = op.account AND message.key = op.key "
+            "WHERE op.account = ? AND op.state = 'held' AND message.day <= ? ORDER BY op.id",
+            account, utc_text(now),
+        )  # fmt: skip
+        return [op_of(row) for row in rows]
+
+    def held(self, now: datetime) -> int:
+        """How many messages wait for their time."""
+        rows = self._store.rows("SELECT * FROM message WHERE day > ?", utc_text(now))
+        return sum(stored_of(row).day > now for row in rows)
+
+    # --- Nudges ---
+
+    def add_nudge(self, kind: str, about: str, day: date) -> None:
+        """A nudge was given on that day."""
+        self._store.write("INSERT OR IGNORE INTO nudge VALUES (?, ?, ?)", kind, about, day.isoformat())
+
+    def nudges(self) -> dict[tuple[str, str], date]:
+        """When each kind of nudge about each person was last given."""
+        rows = self._store.rows("SELECT kind, about, max(date) AS date FROM nudge GROUP BY kind, about")
+        return {(row["kind"], row["about"]): date.fromisoformat(row["date"]) for row in rows}
+
+
+def _pasts(judgements: Iterable[str]) -> Iterable[Past]:
+    for text in judgements:
+        verdict = json.loads(text)["verdict"]
+        if verdict.get("school") and not verdict.get("unsure") and verdict.get("date"):
+            teacher = (verdict.get("teacher") or {}).get("address") or ""
+            at = datetime.fromisoformat(verdict["date"])
+            yield Past(at, verdict.get("child") or "", teacher, tuple(verdict["labels"]))

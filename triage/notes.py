@@ -1,0 +1,59 @@
+"""Pure: cards as mail of ours, a note beside the message or an unsent draft. Nothing here can send."""
+
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from triage.message import Message
+from triage.prompts import Card, Wording
+from triage.sender import answer_address, is_answerable
+from triage.text import one_line
+
+# What is longer is not quoted whole: the mail itself is at hand.
+MOST_QUOTED = 120
+NOTE_FROM = "triage <notes@triage.invalid>"
+
+
+def note_mail(text: str, card: Card, message: Message, to: str) -> EmailMessage:
+    """The note that stands beside a message, in its thread. Message-ID and Date are set by the caller."""
+    mail = _answer(message)
+    mail["From"] = NOTE_FROM
+    mail["To"] = to
+    mail["Subject"] = one_line(card.headline)
+    mail["X-Triage"] = "note"
+    _set_text(mail, text)
+    return mail
+
+
+def draft_mail(card: Card, message: Message, to: str, wording: Wording) -> EmailMessage | None:
+    """An unsent reply for the Drafts folder, the mail quoted beneath; None where an answer by mail reaches nobody."""
+    if not is_answerable(message):
+        return None
+    mail = _answer(message)
+    mail["From"] = to
+    mail["To"] = answer_address(message).address
+    mail["Subject"] = message.subject if message.subject.lower().startswith("re:") else f"Re: {message.subject}"
+    mail["X-Triage"] = "draft"
+    _set_text(mail, f"{card.reply}\n\n{_quoted(message, wording)}")
+    return mail
+
+
+def _quoted(message: Message, wording: Wording) -> str:
+    """The sender's own words as an answer quotes them."""
+    who = one_line(message.sender.name or message.sender.address)
+    day = wording.day(message.date.date()) if message.date else ""
+    lines = message.parts.own.split("\n")
+    quoted = "\n".join(f"> {line}".rstrip() for line in lines[:MOST_QUOTED])
+    return f"{wording.words['wrote'].format(day=day, who=who)}\n{quoted}\n"
+
+
+def _answer(message: Message) -> EmailMessage:
+    mail = EmailMessage(policy=SMTP.clone(max_line_length=998))
+    if message.message_id:
+        mail["In-Reply-To"] = message.message_id
+        mail["References"] = " ".join([*message.references[-10:], message.message_id])
+    return mail
+
+
+def _set_text(mail: EmailMessage, text: str) -> None:
+    # In ASCII, so that the mail passes as text through the worker's pipe and any server unchanged.
+    mail.set_content(text, cte="quoted-printable")
