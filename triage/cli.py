@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import webbrowser
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
@@ -16,9 +16,11 @@ from typing import Annotated, Any
 import typer
 
 from triage import explain
+from triage.answering import parsed_day
 from triage.classify import LABELS, PRIMARIES, unreadable_json
 from triage.config import Account, Config
 from triage.console import Settings, app, command, corrections_in, ensure_model, print_json, progress_bar, say
+from triage.corpus import Draft
 from triage.credentials import store_secret
 from triage.delivery import day_window, deliver, digest_of, write_files
 from triage.digest import to_html, to_text
@@ -234,17 +236,12 @@ def _judge_files(worker: Worker, sources: Iterable[Source]) -> Iterator[tuple[So
 # --- Digest ----------------------------------------------------------------------------------------------
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f'"{text}" is not a date like 2026-01-09') from None
-
-
 @command("digest")
 def show_digest(
     settings: Settings,
-    day: Annotated[date | None, typer.Option("--date", parser=_day, metavar="D", help="The day; default: now.")] = None,
+    day: Annotated[
+        date | None, typer.Option("--date", parser=parsed_day, metavar="D", help="The day; default: now.")
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.text,
     open_it: Annotated[bool, typer.Option("--open", help="Show it in the web browser.")] = False,
     deliver_it: Annotated[bool, typer.Option("--deliver", help="Put it where the configuration says.")] = False,
@@ -311,7 +308,7 @@ def train_model(
     """Train the shipped model from a corpus; without one, your own from your corrections on top of it."""
     from triage import figures, train  # noqa: PLC0415
     from triage import model as models  # noqa: PLC0415 - scikit-learn is loaded only where it is used
-    from triage.corpus import load_corpus, load_sentences  # noqa: PLC0415
+    from triage.corpus import load_corpus, load_drafts, load_sentences  # noqa: PLC0415
 
     folder = corpus or corpus_path()
     records, sentences = load_corpus(folder), load_sentences(folder)
@@ -321,6 +318,7 @@ def train_model(
         fitted = train.train(records, sentences)
         models.save(fitted, path)
         say(f"trained on {sum(r.split == 'train' for r in records)} mails, written to {path}")
+        _train_tone(load_drafts(folder), path.with_name("tone.skops"))
     elif corrected := corrections_in(settings.state_path):
         ensure_model(settings.state_path)
         fitted = train.train(records, sentences, corrected, models.load(path))
@@ -335,6 +333,26 @@ def train_model(
     if report:
         held_out = [record for record in records if record.split == "heldout"]
         typer.echo(figures.figures_text(train.judge(held_out, fitted)))
+        typer.echo(_tone_figures(load_drafts(folder), path.with_name("tone.skops")))
+
+
+def _train_tone(drafts: Sequence[Draft], path: Path) -> None:
+    """A corpus need not have drafts; then the model of tones stays as it is."""
+    from triage import fit_tone, tone  # noqa: PLC0415 - as above
+
+    learned = [draft for draft in drafts if draft.split == "train"]
+    if learned:
+        tone.save(fit_tone.fit(learned), path)
+        say(f"trained on {len(learned)} drafts and sentences of drafts, written to {path}")
+
+
+def _tone_figures(drafts: Sequence[Draft], path: Path) -> str:
+    from triage import draft_figures, figures, fit_tone, tone  # noqa: PLC0415 - as above
+
+    held_out = [draft for draft in drafts if draft.split == "heldout"]
+    if not held_out or not path.exists():
+        return ""
+    return "\n" + figures.table_of(draft_figures.report(fit_tone.read(held_out, tone.load(path))))
 
 
 # --- Setting up ------------------------------------------------------------------------------------------

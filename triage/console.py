@@ -22,7 +22,7 @@ from triage.config import Config, default_config_path, default_state_path, load_
 from triage.doctor import later_settings
 from triage.errors import ModelError, TriageError, UsageError
 from triage.lock import StateLock, prepare_folder
-from triage.resources import corpus_path, made_elsewhere, model_path, own_model_path
+from triage.resources import corpus_path, made_elsewhere, model_path, own_model_path, own_tone_path, tone_path
 from triage.session import Session
 from triage.store import Store
 
@@ -209,6 +209,22 @@ def corrections_in(state: Path) -> list[tuple[str, tuple[str, ...]]]:
         return []
     with Store(state) as store:
         return store.corrections()
+
+
+def ensure_tone(state: Path) -> Path:
+    """The model of tones; one that was made with another scikit-learn is made anew from the shipped corpus, once."""
+    path = tone_path(state)
+    made = made_elsewhere(path)
+    if not made:
+        return path
+    say(f"the model was made with scikit-learn {made}; making it anew for yours, which takes half a minute")
+    from triage import fit_tone, tone  # noqa: PLC0415
+    from triage.corpus import load_drafts  # noqa: PLC0415
+
+    prepare_folder(state)
+    own = own_tone_path(state)
+    tone.save(fit_tone.fit([draft for draft in load_drafts(corpus_path()) if draft.split == "train"]), own)
+    return own
 
 
 def ensure_model(state: Path) -> None:

@@ -7,7 +7,7 @@ exactly what the daemon sees.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.header import Header
 from email.mime.base import MIMEBase
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triage.classify import Label, Primary
 from triage.dates import What
+from triage.draft import Span, Tone, own_spans
 from triage.errors import UsageError
 from triage.facts import Flag
 from triage.text import clean, html_to_text, split_parts
@@ -103,6 +104,38 @@ class Sentence(_Row):
     marks: tuple[Label | Flag | Literal["other", "not_school"], ...] = Field(min_length=1)
 
 
+class DraftSpan(_Row):
+    """A place in a draft, `text[start:end]`, and how it sounds."""
+
+    start: int
+    end: int
+    kinds: tuple[Tone, ...] = Field(min_length=1)
+
+
+class Draft(_Row):
+    """A parent's draft of the corpus, or (not `whole`) one sentence of such a draft."""
+
+    id: str
+    author: str
+    split: Split
+    language: Literal["en", "es"]
+    whole: bool
+    text: str
+    spans: tuple[DraftSpan, ...]
+    no_question: bool = False
+
+    def sentences(self) -> Iterator[tuple[Span, frozenset[Tone]]]:
+        """Each sentence with its tones; a sentence has those of the spans that it mostly shares."""
+        spans = own_spans(self.text) if self.whole else [Span(0, len(self.text), self.text)]
+        for span in spans:
+            yield span, frozenset(kind for mark in self.spans if _mostly(span, mark) for kind in mark.kinds)
+
+
+def _mostly(span: Span, mark: DraftSpan) -> bool:
+    shared = min(span.end, mark.end) - max(span.start, mark.start)
+    return shared > 0.5 * min(span.end - span.start, mark.end - mark.start)
+
+
 def _encoded(name: str, value: str) -> str:
     if value.isascii():
         return value
@@ -129,6 +162,11 @@ def load_sentences(folder: Path) -> list[Sentence]:
     Raises `UsageError` as `load_corpus` does; a corpus need not have sentences.
     """
     return [sentence for file in sorted((folder / "sentences").glob("*.jsonl")) for sentence in _load(file, Sentence)]
+
+
+def load_drafts(folder: Path) -> list[Draft]:
+    """Every draft of every .jsonl file in the corpus' folder `drafts`. Raises `UsageError` as `load_corpus` does."""
+    return [draft for file in sorted((folder / "drafts").glob("*.jsonl")) for draft in _load(file, Draft)]
 
 
 _AnyRow = TypeVar("_AnyRow", bound=_Row)

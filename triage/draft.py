@@ -18,9 +18,11 @@ Kind = Tone | Literal["shouting", "too_long", "no_question", "blank"]
 
 TONES: tuple[Tone, ...] = get_args(Tone)
 # A teacher has dozens of families; what is longer is better said than written.
-LONGEST_WORDS = 200
+LONGEST_WORDS = 250
 # A sentence's first so many findings are told; a fourth says nothing more.
 MOST_OF_A_SENTENCE = 3
+# From this probability of a charge on, a raised voice is heard as one.
+_WARM = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Itera
         kinds: list[Kind] = list(tones_of(score, limits))
         if "sensitive" not in kinds and _names_badly(span.text, strangers):
             kinds.append("sensitive")
-        if shouts(span.text):
+        # A glad "SO proud!!!" is no shouting.
+        if shouts(span.text) and score.charged >= _WARM:
             kinds.append("shouting")
         found += [Remark(span.start, span.end, span.text, kind) for kind in kinds[:MOST_OF_A_SENTENCE]]
     found += _blanks(draft[: quoted_from(draft)])
@@ -120,8 +123,8 @@ def shouts(sentence: str) -> bool:
     if _RUN.search(sentence):
         return True
     loud = [word for word in _CAPITALS.findall(sentence) if word.lower() not in words("acronyms") and len(word) > 1]
-    # One short word in capitals is stress ("did NOT"); two, or one long one, are a raised voice.
-    return len(loud) >= 2 or any(len(word) >= 5 and word.lower() in words("loud") for word in loud)
+    # One word in capitals is stress ("did NOT"); two are a raised voice.
+    return len(loud) >= 2
 
 
 _BLANK = re.compile(r"_{3,}|\[[^\]\n]{1,80}\]")

@@ -3,7 +3,7 @@
 import math
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from triage.classify import LABELS, Label, Primary, Verdict
@@ -62,7 +62,7 @@ def report(judged: Sequence[Judged]) -> list[Figure]:
         ),
         _share("relayed by a platform: seen as school mail", relayed, _seen_as_school, "0.98"),
         _share("relayed by a platform: primary", relayed, _right, "0.92"),
-        _counted("school mail filed without Review", len(filed), len(school)),
+        counted("school mail filed without Review", len(filed), len(school)),
         _share("primary of what is filed without Review", filed, _right, f"{WANTED}"),
         _resampled(f"could be filed at {WANTED:.0%} right", school, _filed_when_right, "0.90"),
         *(figure for label in LABELS for figure in _label_figures(label, school)),
@@ -82,8 +82,13 @@ def report(judged: Sequence[Judged]) -> list[Figure]:
 
 def figures_text(judged: Sequence[Judged]) -> str:
     """The held-out report as a Markdown table."""
+    return table_of(report(judged))
+
+
+def table_of(figures: Iterable[Figure]) -> str:
+    """Figures as a Markdown table."""
     lines = ["| figure | value | 95 % interval | of | goal |", "|---|---|---|---|---|"]
-    for figure in report(judged):
+    for figure in figures:
         low, high = figure.interval
         lines.append(f"| {figure.name} | {figure.value:.3f} | {low:.3f} to {high:.3f} | {figure.of} | {figure.goal} |")
     return "\n".join(lines)
@@ -134,10 +139,11 @@ def _found_flag(flag: Flag) -> Question:
 
 
 def _share(name: str, judged: Sequence[Judged], holds: Question, goal: str = "", *, less: bool = False) -> Figure:
-    return _counted(name, sum(map(holds, judged)), len(judged), _bound(goal, less=less))
+    return counted(name, sum(map(holds, judged)), len(judged), _bound(goal, less=less))
 
 
-def _counted(name: str, hits: int, count: int, goal: str = "") -> Figure:
+def counted(name: str, hits: int, count: int, goal: str = "") -> Figure:
+    """A share with its interval."""
     return Figure(name, hits / count if count else 0.0, wilson(hits, count), f"{hits}/{count}", goal)
 
 
@@ -149,8 +155,8 @@ def _precision_recall(
     name: str, judged: Sequence[Judged], truly: Question, found: Question, goals: tuple[str, str] = ("", "")
 ) -> Iterator[Figure]:
     both = sum(truly(j) and found(j) for j in judged)
-    yield _counted(f"{name}: precision", both, sum(map(found, judged)), _bound(goals[0], less=False))
-    yield _counted(f"{name}: recall", both, sum(map(truly, judged)), _bound(goals[1], less=False))
+    yield counted(f"{name}: precision", both, sum(map(found, judged)), _bound(goals[0], less=False))
+    yield counted(f"{name}: recall", both, sum(map(truly, judged)), _bound(goals[1], less=False))
 
 
 def _label_figures(label: Label, school: Sequence[Judged]) -> Iterator[Figure]:
@@ -164,8 +170,8 @@ def _dates(judged: Sequence[Judged]) -> Iterator[Figure]:
     for one in judged:
         stated, kept = {due.at for due in one.record.due}, {due.at[:16] for due in one.verdict.due}
         both, found, true = both + len(stated & kept), found + len(kept), true + len(stated)
-    yield _counted("dates to keep, exact: precision", both, found, "at least 0.90")
-    yield _counted("dates to keep, exact: recall", both, true, "at least 0.85")
+    yield counted("dates to keep, exact: precision", both, found, "at least 0.90")
+    yield counted("dates to keep, exact: recall", both, true, "at least 0.85")
 
 
 def _resampled(

@@ -83,7 +83,7 @@ class Wording:
             loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=False, autoescape=False
         )
         self._environment.filters["first_upper"] = lambda text: text[:1].upper() + text[1:]
-        self.words = _words(language)
+        self.words = word_table(language, "words")
 
     def slots(self, situation: str, context: Mapping[str, Any]) -> dict[str, str]:
         """Every slot of a situation's file, rendered. Raises `ConfigError` where a user's file is wrong."""
@@ -122,8 +122,9 @@ class Wording:
 
 
 @cache
-def _words(language: Language) -> dict[str, Any]:
-    return tomllib.loads((_HERE / language / "words.toml").read_text(encoding="utf-8"))
+def word_table(language: Language, name: str) -> dict[str, Any]:
+    """Words and phrases of one language: `wording/LANGUAGE/NAME.toml`."""
+    return tomllib.loads((_HERE / language / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _spaced(text: str) -> str:

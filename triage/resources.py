@@ -29,6 +29,17 @@ def own_model_path(state: Path) -> Path:
     return state / "model" / "triage.skops"
 
 
+def tone_path(state: Path) -> Path:
+    """The model of tones to use: one made anew for this machine's scikit-learn, else the shipped one."""
+    own = own_tone_path(state)
+    return own if own.exists() else shipped("models") / "tone.skops"
+
+
+def own_tone_path(state: Path) -> Path:
+    """Where a model of tones made on this machine stands."""
+    return state / "model" / "tone.skops"
+
+
 def corpus_path() -> Path:
     """The shipped corpus."""
     return shipped("models") / "corpus"

@@ -1,7 +1,8 @@
-"""The model of how a parent's sentences sound: fit, score, save, load.
+"""The model of how a parent's sentences sound: score, save, load. `fit_tone` makes it.
 
-A linear model over the words and characters of one sentence, with a few cues beside them (who is the subject, how it
-begins); it learns from single sentences and from whole drafts by several authors.
+Each sentence of a draft is first read by itself, by a linear model over its words and characters with a few cues beside
+them (who is the subject, how it begins). A second layer sees that reading beside those of the draft's other sentences:
+what is meant as a charge seldom stands alone, and a hard fact in a fair letter is no charge.
 """
 
 import re
@@ -13,63 +14,46 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
-from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of the model
-from sklearn.model_selection import GroupKFold  # noqa: TID251 - part of the model
 
-from triage.draft import TONES, Limits, Tone, Tones
+from triage.draft import TONES, Limits, Tones
 from triage.errors import ModelError
-from triage.features import (
-    Linear,
-    count_sentences,
-    frequent,
-    idf_of,
-    make_vectorizers,
-    quantized,
-    restored,
-    weighed,
-)
+from triage.features import Linear, count_sentences
 from triage.keeping import load_content, packed, save_content, unpacked
 from triage.lexicon import table
-from triage.second import Floats, expit
+from triage.second import Floats, Second
 
 FORMAT = 1
 TARGETS: tuple[str, ...] = ("charged", *TONES)
-_C = 10.0
-_FOLDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Uttered:
-    """A parent's sentence to learn from: its tones (none where it charges nobody), and whose it is."""
-
-    text: str
-    tones: frozenset[Tone]
-    author: str
+_CLOSING = ' )”"'
+_CUES: Mapping[str, re.Pattern[str]] = {
+    name: re.compile(expression) for name, expression in table("tone_cues")["cues"].items()
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ToneModel:
-    """Scores sentences. `slope` and `offset` (targets,) turn its logits into probabilities (Platt 1999)."""
+    """Scores the sentences of a draft. `second` holds a part for each target."""
 
     vectorizers: tuple[HashingVectorizer, HashingVectorizer, HashingVectorizer]
     linear: Linear
-    slope: Floats
-    offset: Floats
+    second: Mapping[str, Second]
     limits: Limits
 
     def score(self, sentences: Sequence[str]) -> list[Tones]:
-        """Probabilities of each sentence, in order."""
+        """Probabilities of the sentences of one draft, in order."""
         if not sentences:
             return []
-        logits = self.linear.decide(_count(sentences, self.vectorizers))
-        likely = expit(logits * self.slope + self.offset)
+        logits = self.linear.decide(count_tones(sentences, self.vectorizers))
+        view = in_context(logits, np.zeros(len(sentences), dtype=np.int64))
+        likely = {name: second.probabilities(view)[:, 1] for name, second in self.second.items()}
         return [
-            Tones(float(row[0]), {tone: float(value) for tone, value in zip(TONES, row[1:], strict=True)})
-            for row in likely
+            Tones(float(likely["charged"][row]), {tone: float(likely[tone][row]) for tone in TONES})
+            for row in range(len(sentences))
         ]
 
 
-def _count(sentences: Sequence[str], vectorizers: Sequence[HashingVectorizer]) -> list[sp.csr_matrix]:
+def count_tones(sentences: Sequence[str], vectorizers: Sequence[HashingVectorizer]) -> list[sp.csr_matrix]:
+    """Hashed words, characters and cues of each sentence."""
     folded = [" ".join(sentence.replace("’", "'").split()) for sentence in sentences]
     cues = sp.csr_matrix(vectorizers[2].transform([" ".join(_cues(sentence)) for sentence in folded]))
     return [*count_sentences(folded, vectorizers), cues]
@@ -88,68 +72,32 @@ def _cues(sentence: str) -> Iterator[str]:
             yield f"cue:{name}"
 
 
-_CLOSING = ' )”"'
-_CUES: Mapping[str, re.Pattern[str]] = {
-    name: re.compile(expression) for name, expression in table("tone_cues")["cues"].items()
-}
+def in_context(logits: Floats, draft: npt.NDArray[np.int64]) -> Floats:
+    """What the second layer sees of each sentence: its own logits, and how charged the draft's others are.
 
-
-# --- Learning --------------------------------------------------------------------------------------------
-
-
-def fit(uttered: Sequence[Uttered]) -> ToneModel:
-    """Learn from sentences of at least two authors. The same sentences give the same model.
-
-    Raises `ModelError` where there is too little to learn from.
+    `logits` (sentences, targets) are divided by three to be of about the size of one; the sentences of a draft stand
+    together, and `draft` says which they belong to.
     """
-    truth = np.array([[bool(u.tones), *(tone in u.tones for tone in TONES)] for u in uttered])
-    group = np.array([u.author for u in uttered])
-    if len(set(group.tolist())) < 2 or not truth.any(axis=0).all():
-        raise ModelError("too little to learn from: the drafts need several authors and sentences of every tone")
-    vectorizers = make_vectorizers()
-    counts = _count([u.text for u in uttered], vectorizers)
-    unseen = np.zeros(truth.shape, dtype=np.float32)
-    for learn, held in GroupKFold(min(_FOLDS, len(set(group.tolist())))).split(truth, groups=group):
-        linear = _fit_linear([m[learn] for m in counts], truth[learn])
-        unseen[held] = linear.decide([m[held] for m in counts])
-    slope, offset = _calibrated(unseen, truth)
-    likely = expit(unseen * slope + offset)
-    limits = Limits(
-        charged=_limit(likely[:, 0], truth[:, 0]),
-        tones={tone: _limit(likely[:, 1 + column], truth[:, 1 + column]) for column, tone in enumerate(TONES)},
-    )
-    return ToneModel(vectorizers, _fit_linear(counts, truth), slope, offset, limits)
-
-
-def _fit_linear(counts: Sequence[sp.csr_matrix], truth: npt.NDArray[np.bool_]) -> Linear:
-    kept = frequent(counts)
-    idf = [weights.astype(np.float16).astype(np.float32) for weights in idf_of(counts, kept)]
-    features = weighed(counts, kept, idf)
-    models = [LogisticRegression(C=_C, class_weight="balanced", max_iter=300).fit(features, t) for t in truth.T]
-    coef = np.vstack([model.coef_ for model in models]).astype(np.float32)
-    intercept = np.concatenate([model.intercept_ for model in models]).astype(np.float32)
-    return Linear(kept, idf, restored(*quantized(coef)), intercept)
-
-
-def _calibrated(logits: Floats, truth: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    models = [LogisticRegression().fit(column[:, None], t) for column, t in zip(logits.T, truth.T, strict=True)]
-    slope = np.array([model.coef_[0, 0] for model in models], dtype=np.float32)
-    return slope, np.array([model.intercept_[0] for model in models], dtype=np.float32)
-
-
-def _limit(probability: Floats, truth: npt.NDArray[np.bool_]) -> float:
-    """The lowest probability from which nine of ten findings are right; where none is, that of the best F1."""
-    order = np.argsort(-probability)
-    right = np.cumsum(truth[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero((right >= _RIGHT) & (np.arange(len(order)) > 20))
-    if len(enough):
-        return round(float(probability[order][enough[-1]]), 3)
-    grid = np.arange(0.2, 0.8, 0.01)
-    scores = [2 * ((probability >= at) & truth).sum() / ((probability >= at).sum() + truth.sum()) for at in grid]
-    return round(float(grid[int(np.argmax(scores))]), 3)
-
-
-_RIGHT = 0.9
+    starts = np.flatnonzero(np.r_[True, draft[1:] != draft[:-1]])
+    rows = []
+    for start, stop in zip(starts, np.r_[starts[1:], len(draft)], strict=True):
+        mine = logits[start:stop] / np.float32(3)
+        for at in range(stop - start):
+            others = np.delete(mine[:, 0], at)
+            alone = not len(others)
+            ordered = np.sort(others) if not alone else np.zeros(1, np.float32)
+            around = [
+                ordered[-1],
+                ordered[-2:].mean(),
+                ordered.mean(),
+                float(alone),
+                np.log(stop - start),
+                mine[at - 1, 0] if at else 0.0,
+                mine[at + 1, 0] if at + 1 < len(mine) else 0.0,
+                float(at == 0),
+            ]
+            rows.append(np.concatenate([mine[at], np.array(around, dtype=np.float32)]))
+    return np.array(rows, dtype=np.float32)
 
 
 # --- Keeping ---------------------------------------------------------------------------------------------
@@ -160,8 +108,7 @@ def save(model: ToneModel, path: Path) -> None:
     content = {
         "vectorizers": list(model.vectorizers),
         "linear": packed(model.linear),
-        "slope": model.slope,
-        "offset": model.offset,
+        "second": {name: second.to_arrays() for name, second in model.second.items()},
         "limits": {"charged": model.limits.charged, "tones": dict(model.limits.tones or {})},
     }
     save_content(content, FORMAT, path)
@@ -172,8 +119,7 @@ def load(path: Path) -> ToneModel:
     content = load_content(FORMAT, path)
     try:
         words, characters, cues = content["vectorizers"]
-        limits = Limits(**content["limits"])
-        linear = unpacked(content["linear"])
-        return ToneModel((words, characters, cues), linear, content["slope"], content["offset"], limits)
+        second = {name: Second.from_arrays(part) for name, part in content["second"].items()}
+        return ToneModel((words, characters, cues), unpacked(content["linear"]), second, Limits(**content["limits"]))
     except Exception as error:  # noqa: BLE001 - whatever parts that do not fit make the libraries raise
         raise ModelError(f"{path}: cannot be used here ({type(error).__name__})") from None

@@ -1,0 +1,168 @@
+"""The commands for what a parent does next: check a draft, show the record."""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from triage.calmer import findings_of
+from triage.classify import PRIMARIES
+from triage.console import Settings, command, ensure_tone, print_json, say
+from triage.draft import Finding, own_spans, remarks
+from triage.errors import StoreError, UsageError
+from triage.facts import FLAGS
+from triage.ical import to_ics
+from triage.ledger import Ledger
+from triage.prompts import Wording
+from triage.record import Entry, Wanted, chosen, laid_over
+from triage.record_pages import appointments_of, make_page, to_csv, to_html, to_pdf, to_text
+from triage.session import system_clock
+from triage.store import Store
+
+# A draft is some hundred words; what is far longer is none.
+LARGEST_DRAFT = 200_000
+
+
+def parsed_day(text: str) -> date:
+    """A date as the commands take it. Raises what typer shows."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f'"{text}" is not a date like 2026-01-09') from None
+
+
+# --- check -----------------------------------------------------------------------------------------------
+
+
+@command("check")
+def check(
+    settings: Settings,
+    path: Annotated[str, typer.Argument(metavar="[FILE|-]", help="Your draft as text; - is standard input.")] = "-",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Read a reply that you drafted, and point at wording that may inflame, with a calmer one beside it."""
+    from triage.tone import load  # noqa: PLC0415 - scikit-learn is loaded only where it is used
+
+    config = settings.load_or_default()
+    draft = _read_draft(path)
+    model = load(ensure_tone(settings.state_path))
+    scores = model.score([span.text for span in own_spans(draft)])
+    names = [name for child in config.children for name in (child.name, *child.aliases)]
+    found = findings_of(remarks(draft, scores, model.limits, names), draft, config.language)
+    if as_json:
+        print_json({"ok": not found, "findings": [finding.to_json() for finding in found]})
+    else:
+        typer.echo("\n".join(_shown(found, draft, Wording(config.language).words["check"])))
+
+
+def _read_draft(path: str) -> str:
+    try:
+        raw = sys.stdin.buffer.read(LARGEST_DRAFT + 1) if path == "-" else Path(path).read_bytes()[: LARGEST_DRAFT + 1]
+        if len(raw) > LARGEST_DRAFT:
+            raise UsageError(f"{path}: is too large for a draft ({LARGEST_DRAFT // 1000} kB at most)")
+        # As given: offsets count these characters, so that line ends are not touched.
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not UTF-8 text; give the draft as plain text") from None
+
+
+def _shown(found: Sequence[Finding], draft: str, words: dict[str, Any]) -> list[str]:
+    if not found:
+        return [words["clear"]]
+    lines = [words["count"].format(count=len(found))]
+    for finding in found:
+        line = draft.count("\n", 0, finding.start) + 1
+        lines += ["", f"{words['line']} {line}, {words['kind'][finding.kind]}: “{' '.join(finding.text.split())}”"]
+        lines += [f"  {finding.why}", f"  {words['instead']}: {finding.instead}"]
+    return lines
+
+
+# --- log -------------------------------------------------------------------------------------------------
+
+
+class LogFormat(StrEnum):
+    """How the record is printed."""
+
+    text = "text"
+    csv = "csv"
+    json = "json"
+    html = "html"
+    pdf = "pdf"
+    ics = "ics"
+
+
+@command("log")
+def show_log(
+    settings: Settings,
+    *,
+    child: Annotated[str, typer.Option("--child", metavar="C", help="Only this child.")] = "",
+    teacher: Annotated[
+        str, typer.Option("--teacher", metavar="T", help="Only this teacher: part of name or address.")
+    ] = "",
+    label: Annotated[str, typer.Option("--label", metavar="L", help="Only mail of this label or flag.")] = "",
+    since: Annotated[
+        date | None, typer.Option("--since", parser=parsed_day, metavar="D", help="From this day on.")
+    ] = None,
+    until: Annotated[
+        date | None, typer.Option("--until", parser=parsed_day, metavar="D", help="Up to this day.")
+    ] = None,
+    form: Annotated[LogFormat, typer.Option("--format", help="How to print it.")] = LogFormat.text,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write it to this file.")
+    ] = None,
+) -> None:
+    """The communication record: who wrote, when, what was asked and agreed, and whether it was answered."""
+    config = settings.load()
+    wording = Wording(config.language, settings.overrides)
+    allowed = (*PRIMARIES[:5], *FLAGS)
+    if label and label not in allowed:
+        raise UsageError(f'"{label}" is no label; allowed: {", ".join(allowed)}')
+    wanted = Wanted(child, teacher, label, since, until)
+    with Store(settings.state_path) as store:
+        ledger = Ledger(store)
+        answers = {key: at.astimezone(config.zone).date().isoformat() for key, at in ledger.answers().items()}
+        entries = chosen(laid_over(ledger.entries(), ledger.verdicts(), answers), wanted)
+    about = ", ".join(filter(None, (child, teacher, label)))
+    title = wording.words["log"]["title_of"].format(about=about) if about else ""
+    _deliver(_rendered(entries, form, title, settings, wording), output)
+
+
+def _rendered(entries: list[Entry], form: LogFormat, title: str, settings: Settings, wording: Wording) -> str | bytes:
+    page = make_page(entries, settings.load(), wording, title)
+    now = system_clock()
+    match form:
+        case LogFormat.text:
+            return to_text(page, wording)
+        case LogFormat.csv:
+            return to_csv(entries)
+        case LogFormat.json:
+            return json.dumps({"entries": [entry.to_json() for entry in entries]}, ensure_ascii=False) + "\n"
+        case LogFormat.html:
+            return to_html(page, wording)
+        case LogFormat.pdf:
+            return to_pdf(page, wording, now)
+        case LogFormat.ics:
+            return to_ics(appointments_of(entries, wording), now)
+
+
+def _deliver(content: str | bytes, output: Path | None) -> None:
+    raw = content.encode("utf-8") if isinstance(content, str) else content
+    if output is None:
+        if isinstance(content, bytes) and content.startswith(b"%PDF") and sys.stdout.isatty():
+            raise UsageError("a PDF is not for the terminal; name a file with -o")
+        sys.stdout.buffer.write(raw)
+        return
+    try:
+        # It quotes mail: for its owner alone.
+        output.touch(mode=0o600)
+        output.write_bytes(raw)
+    except OSError as error:
+        raise StoreError(f"{output}: cannot be written ({error.strerror})") from None
+    say(f"written to {output}")

@@ -1,0 +1,77 @@
+"""Pure: why a wording may inflame, and a calmer way to say that very sentence.
+
+Where the sentence is built like one of the patterns of `wording/LANGUAGE/calmer.toml`, its own words are kept; else a
+sentence stands for its kind, with what it is about in neutral words. Nothing is added that the parent did not write.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from triage.config import LANGUAGES, Language
+from triage.draft import Finding, Kind, Remark
+from triage.facts import detect_language
+from triage.lexicon import words
+from triage.prompts import word_table
+
+
+def findings_of(remarks: Iterable[Remark], draft: str, language: Language) -> list[Finding]:
+    """Remarks in words: why in the family's `language`, what to write instead in the language of the draft."""
+    written = detect_language(draft)
+    own: Language = next((code for code in LANGUAGES if code == written), language)
+    why = word_table(language, "calmer")["why"]
+    return [Finding(r.text, r.start, r.end, r.kind, why[r.kind], calmer(r.text, r.kind, own)) for r in remarks]
+
+
+def calmer(sentence: str, kind: Kind, language: Language) -> str:
+    """Another way to say a sentence."""
+    if kind == "shouting":
+        return lowered(sentence)
+    plain = lowered(" ".join(sentence.split()))
+    for kinds, pattern, instead in _kept(language):
+        if kind in kinds and (match := pattern.match(plain)):
+            return instead.format(**{n: _mild(text) if n == "rest" else text for n, text in match.groupdict().items()})
+    return str(word_table(language, "calmer")["instead"][kind]).format(topic=_topic(plain, language))
+
+
+@cache
+def _kept(language: Language) -> Sequence[tuple[tuple[Kind, ...], re.Pattern[str], str]]:
+    rows = word_table(language, "calmer")["kept"]
+    return [(tuple(row["kinds"]), re.compile(row["pattern"], re.IGNORECASE), row["instead"]) for row in rows]
+
+
+@cache
+def _topics(language: Language) -> Sequence[tuple[re.Pattern[str], str]]:
+    rows = word_table(language, "calmer")["topic"]
+    return [(re.compile(row["pattern"], re.IGNORECASE), row["text"]) for row in rows]
+
+
+def _topic(sentence: str, language: Language) -> str:
+    return next(text for pattern, text in _topics(language) if pattern.search(sentence))
+
+
+_SHARP = re.compile(
+    r"\b(?:even|just|clearly|obviously|ridiculous(?:ly)?|stupid|damn|bloody|absurd|so-called|immediately|simplemente|"
+    r"siquiera)\b ?",
+    re.IGNORECASE,
+)
+
+
+def _mild(text: str) -> str:
+    mild = _SHARP.sub("", text).strip(" ,!")
+    first = mild.partition(" ")[0]
+    return mild if first == "I" or first[1:2].isupper() else mild[:1].lower() + mild[1:]
+
+
+def lowered(sentence: str) -> str:
+    """The same words without raised voice: no capitals but names and abbreviations, one mark at the end."""
+
+    def quiet(match: re.Match[str]) -> str:
+        word = match.group()
+        known = word.lower() in words("acronyms") or word in ("I", "A")
+        return word if known else word.lower()
+
+    text = re.sub(r"[A-ZÀ-ÖØ-Þ][A-ZÀ-ÖØ-Þ'’]+", quiet, sentence)
+    text = re.sub(r"!+\?+[!?]*|\?+!+[!?]*|\?{2,}", "?", text)
+    text = re.sub(r"!{2,}|!(?=\s|$)", ".", text)
+    return text[:1].upper() + text[1:]
