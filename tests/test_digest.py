@@ -9,13 +9,15 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from icalendar import Calendar
 from pydantic import TypeAdapter
 
 from tests.support.cases import verdict
 from triage.classify import DueDate, Evidence, Verdict
 from triage.config import LANGUAGES, Config, Language
+from triage.days import digest_end, digest_start
 from triage.delivery import day_window, due_date
-from triage.digest import Day, Digest, build_digest, digest_end, digest_start, to_html, to_mail, to_text
+from triage.digest import Day, Digest, build_digest, to_html, to_mail, to_text
 from triage.message import Person
 from triage.plan import Place, Stored
 from triage.prompts import Around, Wording, make_card
@@ -231,9 +233,23 @@ def test_the_page_loads_nothing_and_is_small() -> None:
 
 def test_the_mail_has_text_first_and_html_second() -> None:
     """multipart/alternative with our mark, good enough as plain text alone."""
-    mail = to_mail(digest(row(1, verdict())), Wording("en"), "jo@gmail.com")
+    mail = to_mail(digest(row(1, verdict())), Wording("en"), "jo@gmail.com", END)
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
     assert (mail["X-Triage"], mail["To"]) == ("digest", "jo@gmail.com")
+
+
+def test_dates_go_along_as_a_calendar_file() -> None:
+    """A text/calendar attachment to publish, tentative, the same UID each time; none where there is no date."""
+    mail = to_mail(digest(row(1, verdict(due=(FRIDAY,)))), Wording("en"), "jo@gmail.com", END)
+    *_, attached = mail.iter_attachments()
+    assert (attached.get_content_type(), attached.get_filename()) == ("text/calendar", "school-dates.ics")
+    calendar = Calendar.from_ical(attached.get_content())
+    (event,) = calendar.walk("VEVENT")
+    assert (calendar["METHOD"], event["STATUS"]) == ("PUBLISH", "TENTATIVE")
+    assert event.decoded("dtstart").isoformat() == "2026-01-09T20:15:00+00:00"
+    again = to_mail(digest(row(1, verdict(due=(FRIDAY,)))), Wording("en"), "jo@gmail.com", END + timedelta(days=1))
+    *_, other = again.iter_attachments()
+    assert next(iter(Calendar.from_ical(other.get_content()).walk("VEVENT")))["UID"] == event["UID"]
 
 
 def test_json_is_the_model() -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from triage.record import Entry, Wanted, chosen, laid_over
 from triage.record_pages import appointments_of, make_page, to_csv, to_html, to_pdf, to_text
 from triage.session import system_clock
 from triage.store import Store
+from triage.text import one_line
 
 # A draft is some hundred words; what is far longer is none.
 LARGEST_DRAFT = 200_000
@@ -76,11 +78,14 @@ def _read_draft(path: str) -> str:
 def _shown(found: Sequence[Finding], draft: str, words: dict[str, Any]) -> list[str]:
     if not found:
         return [words["clear"]]
-    lines = [words["count"].format(count=len(found))]
-    for finding in found:
-        line = draft.count("\n", 0, finding.start) + 1
-        lines += ["", f"{words['line']} {line}, {words['kind'][finding.kind]}: “{' '.join(finding.text.split())}”"]
-        lines += [f"  {finding.why}", f"  {words['instead']}: {finding.instead}"]
+    places = {start: list(here) for start, here in groupby(found, key=lambda finding: finding.start)}
+    lines = [words["count"].format(count=len(places))]
+    for start, here in places.items():
+        line = draft.count("\n", 0, start) + 1
+        kinds = ", ".join(words["kind"][finding.kind] for finding in here)
+        lines += ["", f"{words['line']} {line}, {kinds}: “{one_line(here[0].text, 200)}”"]
+        lines += [f"  {finding.why}" for finding in here]
+        lines.append(f"  {words['instead']}: {here[0].instead}")
     return lines
 
 

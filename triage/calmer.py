@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from triage.config import LANGUAGES, Language
-from triage.draft import Finding, Kind, Remark
+from triage.draft import TONES, Finding, Kind, Remark
 from triage.facts import detect_language
 from triage.lexicon import words
 from triage.prompts import word_table
@@ -20,7 +20,14 @@ def findings_of(remarks: Iterable[Remark], draft: str, language: Language) -> li
     written = detect_language(draft)
     own: Language = next((code for code in LANGUAGES if code == written), language)
     why = word_table(language, "calmer")["why"]
-    return [Finding(r.text, r.start, r.end, r.kind, why[r.kind], calmer(r.text, r.kind, own)) for r in remarks]
+    told = list(remarks)
+    # A raised voice in a charged sentence goes with the charge.
+    leading = {r.start: r.kind for r in reversed(told) if r.kind in TONES}
+    kinds = [leading.get(r.start, r.kind) if r.kind == "shouting" else r.kind for r in told]
+    return [
+        Finding(r.text, r.start, r.end, r.kind, why[r.kind], calmer(r.text, kind, own))
+        for r, kind in zip(told, kinds, strict=True)
+    ]
 
 
 def calmer(sentence: str, kind: Kind, language: Language) -> str:

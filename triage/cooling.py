@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 
 from triage.classify import Verdict
 from triage.config import Config
-from triage.digest import digest_end
+from triage.days import digest_end
 
 # From this hour to the digest of the next morning it is evening.
 EVENING = time(17, 0)

@@ -10,11 +10,16 @@ from datetime import date, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
+from triage.awaiting import waiting_of
 from triage.config import Account, Config
-from triage.digest import Day, Digest, build_digest, digest_end, digest_start, to_html, to_mail, to_text
+from triage.days import digest_end, digest_start
+from triage.digest import Day, Digest, build_digest, to_html, to_mail, to_text
 from triage.errors import RefusedError, StoreError
+from triage.ledger import Ledger
 from triage.mailbox import Mail, Mailbox
+from triage.partnership import Nudge, View, nudge_of
 from triage.prompts import Wording
+from triage.record import Entry, laid_over
 from triage.rows import Delivery
 from triage.session import Session
 from triage.store import Store
@@ -27,9 +32,35 @@ DATES_FROM = timedelta(days=45)
 
 def digest_of(store: Store, config: Config, wording: Wording, start: datetime, end: datetime) -> Digest:
     """The digest of (start, end]."""
+    return _built(store, config, wording, start, end)[0]
+
+
+def _built(
+    store: Store, config: Config, wording: Wording, start: datetime, end: datetime
+) -> tuple[Digest, Nudge | None]:
+    """The digest, and the line of the longer view that it holds."""
+    ledger = Ledger(store)
     rows, earlier = store.between(start, end), store.between(start - DATES_FROM, start)
-    day = Day(start, end, rows, earlier, store.troubles(), store.learned_senders())
-    return build_digest(day, config, wording)
+    answers = ledger.answers()
+    shown = {key: at.date().isoformat() for key, at in answers.items()}
+    entries = [entry for entry in laid_over(ledger.entries(), ledger.verdicts(), shown) if _until(entry, end)]
+    nudge = nudge_of(View(end.astimezone(config.zone).date(), entries, ledger.nudges()), config, wording)
+    day = Day(
+        start,
+        end,
+        rows,
+        earlier,
+        troubles=store.troubles(),
+        learned=store.learned_senders(),
+        waiting=waiting_of([*earlier, *rows], {key for key, at in answers.items() if at <= end}, config, end),
+        nudge=nudge.text if nudge is not None else "",
+        held=ledger.held(end),
+    )
+    return build_digest(day, config, wording), nudge
+
+
+def _until(entry: Entry, end: datetime) -> bool:
+    return datetime.fromisoformat(entry.at) <= end
 
 
 def day_window(config: Config, day: date | None, now: datetime) -> tuple[datetime, datetime]:
@@ -58,7 +89,7 @@ def deliver(session: Session, day: date) -> bool:
         return False
     # A digest that is asked for before its hour covers what there is so far; the next one begins there.
     end = min(digest_end(day, config.digest.at, config.zone), session.clock())
-    digest = digest_of(store, config, session.wording, _start(store, config, end), end)
+    digest, nudge = _built(store, config, session.wording, _start(store, config, end), end)
     if digest.empty and not config.digest.empty:
         store.save_delivery(Delivery(day, "", "", end, "done", 0, 0))
         return False
@@ -72,7 +103,10 @@ def deliver(session: Session, day: date) -> bool:
                 delivery = known
             else:
                 delivery = _append(session, box, account, delivery, digest)
-    store.save_delivery(replace(delivery, state="done"))
+    with store.transaction():
+        store.save_delivery(replace(delivery, state="done"))
+        if nudge is not None:
+            Ledger(store).add_nudge(nudge.kind, nudge.about, day)
     return True
 
 
@@ -92,7 +126,7 @@ def _append(session: Session, box: Mailbox, account: Account, delivery: Delivery
     delivery = replace(delivery, dst_uidvalidity=status.uidvalidity, dst_uidnext=status.uidnext)
     session.store.save_delivery(delivery)
     now = session.clock()
-    mail = to_mail(digest, session.wording, account.username)
+    mail = to_mail(digest, session.wording, account.username, session.clock())
     mail["Message-ID"] = delivery.message_id
     mail["Date"] = format_datetime(now)
     # Without the flag Seen: a digest is there to be seen.

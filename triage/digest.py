@@ -7,7 +7,7 @@ The teacher's words are quoted as such; no mail's own HTML, link or image is eve
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -17,8 +17,10 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 
+from triage.awaiting import Waiting, reminders
 from triage.config import Config
 from triage.facts import names_plan
+from triage.ical import Appointment, to_ics
 from triage.notes import NOTE_FROM
 from triage.plan import Stored, newcomer_of
 from triage.prompts import Wording
@@ -81,7 +83,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class DateLine:
-    """A date to keep: `day` in ISO, `shown` in words, `text` who wrote of it, `about` the mail's subject."""
+    """A date to keep: `day` in ISO, `shown` in words, `text` who wrote of it, `about` the mail's subject.
+
+    `message_id` is that of the mail.
+    """
 
     day: str
     shown: str
@@ -89,6 +94,7 @@ class DateLine:
     child: str
     text: str
     about: str
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,9 @@ class Digest:
     language: str
     sections: tuple[Section, ...]
     dates: tuple[DateLine, ...]
+    waiting: tuple[Waiting, ...]
+    reminders: tuple[str, ...]
+    nudge: str
     offers: tuple[Offer, ...]
     offer_how: str
     counts: dict[str, int]
@@ -113,33 +122,20 @@ class Digest:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to say."""
-        return not (self.sections or self.dates or self.counts["failed"] or self.waits)
+        return not (self.sections or self.dates or self.reminders or self.nudge or self.counts["failed"] or self.waits)
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `digest --format json`."""
         return {**asdict(self), "empty": self.empty}
 
 
-# --- Which day -------------------------------------------------------------------------------------------
-
-
-def digest_end(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """The moment at which the digest of a local date is due. An hour that a clock change skips is the next."""
-    due = datetime.combine(day, at, tzinfo=zone)
-    return due.astimezone(UTC).astimezone(zone)
-
-
-def digest_start(end: datetime, zone: ZoneInfo) -> datetime:
-    """The same hour of the day before, on the wall clock."""
-    local = end.astimezone(zone)
-    return digest_end(local.date() - timedelta(days=1), local.time(), zone)
-
-
 @dataclass(frozen=True, slots=True)
 class Day:
     """What a digest is made from: the messages of (start, end], and those before whose dates may lie ahead.
 
-    `troubles` are sentences about accounts that wait for a person; `learned` the addresses that the parent made known.
+    `troubles` are sentences about accounts that wait for a person; `learned` the addresses that the parent made known;
+    `waiting` is all that waits for an answer, `nudge` the one line of the longer view, `held` how many mails wait until
+    the time when they may be shown.
     """
 
     start: datetime
@@ -148,6 +144,9 @@ class Day:
     earlier: Sequence[Stored] = ()
     troubles: Sequence[str] = ()
     learned: Collection[str] = ()
+    waiting: Sequence[Waiting] = ()
+    nudge: str = ""
+    held: int = 0
 
 
 # --- Building --------------------------------------------------------------------------------------------
@@ -178,12 +177,15 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
         language=wording.language,
         sections=sections,
         dates=dates,
+        waiting=tuple(day.waiting),
+        reminders=tuple(_reminder(one, wording) for one in reminders(day.waiting, day.start, day.end, config)),
+        nudge=day.nudge,
         offers=_offers(day),
         offer_how=words["offer_how" if config.filing.mode != "tag" else "offer_how_tag"].format(
             root=config.filing.root
         ),
         counts=counts,
-        lines=(*day.troubles, *_closing_lines(counts, day.start.astimezone(zone), wording, waits=bool(day.troubles))),
+        lines=(*day.troubles, *_closing_lines(counts, day, wording, zone)),
         waits=bool(day.troubles),
         footer=words["footer"],
     )
@@ -269,7 +271,7 @@ def _dates(rows: Sequence[Stored], today: date, wording: Wording) -> tuple[DateL
                 teacher = (verdict.get("teacher") or {}).get("name") or wording.words["the_teacher"]
                 about = one_line(verdict.get("subject") or "", 60)
                 what = wording.words["what"][due["what"]]
-                line = DateLine(due["at"], wording.moment(due["at"]), what, child, teacher, about)
+                line = DateLine(due["at"], wording.moment(due["at"]), what, child, teacher, about, row.message_id)
                 found.setdefault((due["at"], child + due["what"]), line)
     return tuple(sorted(found.values(), key=lambda line: line.day))
 
@@ -302,9 +304,20 @@ def _summary(counts: dict[str, int], words: dict[str, str]) -> str:
     return ", ".join(named)
 
 
-def _closing_lines(counts: dict[str, int], start: datetime, wording: Wording, *, waits: bool) -> Iterable[str]:
-    words = wording.words["digest"]
-    if not waits:
+def _reminder(one: Waiting, wording: Wording) -> str:
+    return str(wording.words["digest"]["reminder"]).format(
+        teacher=one.teacher or wording.words["the_teacher"],
+        subject=one.subject,
+        since=wording.day(date.fromisoformat(one.since)),
+        by=wording.day(date.fromisoformat(one.by)),
+    )
+
+
+def _closing_lines(counts: dict[str, int], day: Day, wording: Wording, zone: ZoneInfo) -> Iterable[str]:
+    words, start = wording.words["digest"], day.start.astimezone(zone)
+    if day.held:
+        yield words["held"].format(count=day.held)
+    elif not day.troubles:
         yield (
             words["all_done"] if counts["school"] else words["nothing"].format(since=wording.moment(start.isoformat()))
         )
@@ -339,8 +352,11 @@ def to_html(digest: Digest, wording: Wording) -> str:
     return _TEMPLATES.get_template("digest.html.j2").render(_context(digest, wording))
 
 
-def to_mail(digest: Digest, wording: Wording, to: str) -> EmailMessage:
-    """The digest as a mail to the parent's own inbox; Message-ID and Date are set by the caller."""
+def to_mail(digest: Digest, wording: Wording, to: str, made: datetime) -> EmailMessage:
+    """The digest as a mail to the parent's own inbox, its dates as a calendar file beside it.
+
+    Message-ID and Date are set by the caller.
+    """
     mail = EmailMessage(policy=SMTP)
     mail["From"] = NOTE_FROM
     mail["To"] = to
@@ -348,4 +364,15 @@ def to_mail(digest: Digest, wording: Wording, to: str) -> EmailMessage:
     mail["X-Triage"] = "digest"
     mail.set_content(to_text(digest, wording))
     mail.add_alternative(to_html(digest, wording), subtype="html")
+    if digest.dates:
+        content = to_ics(map(_appointment, digest.dates), made)
+        mail.add_attachment(content, maintype="text", subtype="calendar", filename="school-dates.ics")
     return mail
+
+
+def _appointment(line: DateLine) -> Appointment:
+    at = datetime.fromisoformat(line.day) if "T" in line.day else date.fromisoformat(line.day)
+    if isinstance(at, datetime) and at.tzinfo is None:
+        at = at.date()
+    title = ": ".join(filter(None, [line.what, line.child, line.about]))
+    return Appointment(at, title, line.text, line.message_id)

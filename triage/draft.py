@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from triage.lexicon import pattern, words
-from triage.text import quoted_from, sentence_spans
+from triage.text import sentence_spans, without_quoted
 
 Tone = Literal["accusation", "absolute", "demand", "threat", "sarcasm", "blame", "assumption", "sensitive"]
 Kind = Tone | Literal["shouting", "too_long", "no_question", "blank"]
@@ -82,8 +82,7 @@ class Finding:
 
 def own_spans(draft: str) -> list[Span]:
     """The sentences that the parent wrote, with their places; none of quoted mail."""
-    end = quoted_from(draft)
-    return [Span(start, stop, draft[start:stop]) for start, stop in sentence_spans(draft[:end])]
+    return [Span(start, stop, draft[start:stop]) for start, stop in sentence_spans(without_quoted(draft))]
 
 
 def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Iterable[str] = ()) -> list[Remark]:
@@ -99,7 +98,7 @@ def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Itera
         if shouts(span.text) and score.charged >= _WARM:
             kinds.append("shouting")
         found += [Remark(span.start, span.end, span.text, kind) for kind in kinds[:MOST_OF_A_SENTENCE]]
-    found += _blanks(draft[: quoted_from(draft)])
+    found += _blanks(without_quoted(draft))
     found += _whole(spans, any(remark.kind in TONES for remark in found))
     return sorted(found, key=lambda remark: remark.start)
 
@@ -153,7 +152,7 @@ def _whole(spans: Sequence[Span], charged: bool) -> Iterator[Remark]:
 
 _NAME = r"[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+"
 _OWN = re.compile(
-    rf"\b(?:my|our|mi|nuestr[oa]) (?:little |older |younger |youngest |oldest )?"
+    rf"\b(?i:my|our|mi|nuestr[oa]) (?:little |older |younger |youngest |oldest )?"
     rf"(?:son|daughter|child|kid|boy|girl|grandson|granddaughter|hij[oa]|niet[oa]|nin[oa]),? ({_NAME})"
     rf"|({_NAME})['’]s (?:mom|mum|mother|dad|father|parents?|grand\w+|guardian)\b"
     rf"|(?:mam[aá]|pap[aá]|madre|padre|abuel[oa]) de ({_NAME})"

@@ -20,7 +20,8 @@ Direction = Literal["in", "out"]
 class Entry:
     """One line of the record; `at` is ISO 8601 with offset, `dues` are (ISO date, what for, words) of the mail.
 
-    `summary`, `asked` and `agreed` are the mail's own words; `answered` is the day of the answer, or empty.
+    `summary`, `asked`, `agreed`, `strategies` (what helps in class) and `reach` (how to reach the writer) are the
+    mail's own words; `answered` is the day of the answer, or empty.
     """
 
     at: str
@@ -41,6 +42,8 @@ class Entry:
     dues: tuple[tuple[str, str, str], ...] = ()
     needs_reply: bool = False
     answered: str = ""
+    strategies: tuple[str, ...] = ()
+    reach: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """One object of `log --format json`."""
@@ -49,7 +52,9 @@ class Entry:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Entry":
         """The inverse of `to_json`."""
-        lists: dict[str, Any] = {name: tuple(values[name]) for name in ("labels", "flags", "asked", "agreed")}
+        lists: dict[str, Any] = {
+            name: tuple(values[name]) for name in ("labels", "flags", "asked", "agreed", "strategies")
+        }
         return cls(**{**values, **lists, "dues": tuple(tuple(due) for due in values["dues"])})
 
 
@@ -97,6 +102,8 @@ def entry_of(row: Stored) -> Entry:
         agreed=tuple(gist.get("agreed", ())),
         dues=tuple((due["at"], due["what"], due["text"]) for due in verdict.get("due", ())),
         needs_reply=bool(verdict.get("needs_reply")),
+        strategies=tuple(gist.get("strategies", ())),
+        reach=gist.get("channel") or "",
     )
 
 

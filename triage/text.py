@@ -112,13 +112,19 @@ def _tail_start(lines: list[str]) -> int | None:
     return None
 
 
-def quoted_from(text: str) -> int:
-    """Offset in a raw text at which quoted or forwarded earlier mail begins, its length where there is none."""
+def without_quoted(text: str) -> str:
+    """A raw text with earlier mail blanked out: every character keeps its place."""
     lines = text.split("\n")
     start = _tail_start([clean(line) for line in lines])
-    first = next((number for number, line in enumerate(lines) if line.startswith(">")), len(lines))
-    kept = lines[: min(first, len(lines) if start is None else start)]
-    return min(len(text), sum(len(line) + 1 for line in kept))
+    tail = lines[start:] if start is not None else []
+    marked = [number for number, line in enumerate(tail) if line.startswith(">")]
+    # Below quoted lines the writer may go on; below a header block of another mail nothing is the writer's.
+    last = len(lines) if start is not None and not marked else (start or 0) + (marked[0] if marked else 0)
+    kept = [
+        " " * len(line) if line.startswith(">") or (start is not None and start <= number < last) else line
+        for number, line in enumerate(lines)
+    ]
+    return "\n".join(kept)
 
 
 def _is_field_block(following: list[str]) -> bool:

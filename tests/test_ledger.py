@@ -1,0 +1,217 @@
+"""The record, answers and what is held, over whole passes against a real Dovecot."""
+
+import csv
+import io
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from icalendar import Calendar
+
+from tests.conftest import Household
+from tests.support.mail import a_mail
+from tests.test_cycle import note_count, once, places
+from triage.ledger import Ledger
+from triage.store import SCHEMA_VERSION, Store
+
+ASKED = "<meeting_request-900@test.example>"
+
+
+def record(home: Household, *arguments: str) -> list[dict[str, object]]:
+    done = home.run("log", "--format", "json", *arguments)
+    assert done.returncode == 0, done.stderr
+    entries: list[dict[str, object]] = json.loads(done.stdout)["entries"]
+    return entries
+
+
+def waiting(home: Household) -> list[str]:
+    digest = json.loads(home.run("digest", "--format", "json").stdout)
+    return [one["message_id"] for one in digest["waiting"]]
+
+
+def sent(home: Household, fields: str) -> None:
+    raw = f"From: parent@mailbox.example\r\nDate: Wed, 7 Jan 2026 15:04:00 -0500\r\n{fields}\r\n\r\nThank you.\r\n"
+    with home.server.client(home.user) as client:
+        client.append("Sent", raw.encode(), [b"\\Seen"])
+
+
+# --- The record ------------------------------------------------------------------------------------------
+
+
+def test_the_record_holds_what_was_said(household: Household) -> None:
+    """One entry for each school mail, in its own words; the same pass again adds nothing, ordinary mail never does."""
+    household.deliver(a_mail("meeting_request", number=900), a_mail("homework", number=901), a_mail("not_school"))
+    once(household)
+    entries = record(household)
+    assert [entry["message_id"] for entry in entries] == [ASKED, "<homework-901@test.example>"]
+    asked = entries[0]
+    assert (asked["who"], asked["child"], asked["labels"]) == ("Ms. Alvarez", "Maya", ["meeting_request"])
+    assert "Could we set up a meeting about Maya?" in asked["asked"]  # type: ignore[operator]
+    assert "meeting about Maya" in str(asked["summary"])
+    once(household)
+    assert record(household) == entries
+
+
+def test_the_record_is_never_rewritten(household: Household) -> None:
+    """A correction changes the label that is shown, not what was recorded; what is no school mail is not shown."""
+    household.deliver(a_mail("homework", number=902), a_mail("praise", number=903))
+    once(household)
+    with Store(household.state) as store:
+        before = Ledger(store).entries()
+    assert household.run("correct", "<homework-902@test.example>", "behavior").returncode == 0
+    assert household.run("correct", "<praise-903@test.example>", "not_school").returncode == 0
+    once(household)
+    assert [entry["labels"] for entry in record(household)] == [["behavior"]]
+    with Store(household.state) as store:
+        assert Ledger(store).entries() == before
+
+
+def test_log_chooses_and_renders(household: Household, tmp_path: Path) -> None:
+    """By child, teacher, label and days; as text, CSV, HTML, PDF and calendar, to standard output or a private file."""
+    household.deliver(a_mail("meeting_request", number=904), a_mail("behavior", number=905))
+    once(household)
+    assert len(record(household, "--child", "maya", "--teacher", "alvarez")) == 2
+    assert len(record(household, "--label", "behavior")) == 1
+    assert record(household, "--child", "Leo") == []
+    assert record(household, "--until", "2020-01-01") == []
+    assert len(record(household, "--since", "2020-01-01")) == 2
+    assert "Ms. Alvarez (email)" in household.run("log").stdout
+    rows = list(csv.DictReader(io.StringIO(household.run("log", "--format", "csv").stdout)))
+    assert [row["child"] for row in rows] == ["Maya", "Maya"]
+    page = household.run("log", "--format", "html").stdout
+    assert "default-src 'none'" in page
+    assert page.count("<circle") == 2
+    pdf = tmp_path / "log.pdf"
+    assert household.run("log", "--format", "pdf", "-o", str(pdf)).returncode == 0
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    assert pdf.stat().st_mode & 0o777 == 0o600
+    calendar = Calendar.from_ical(household.run("log", "--format", "ics").stdout)
+    assert calendar["METHOD"] == "PUBLISH"
+    assert [str(event["STATUS"]) for event in calendar.walk("VEVENT")] == ["TENTATIVE"] * 2
+    wrong = household.run("log", "--label", "moods")
+    assert wrong.returncode == 2
+    assert "allowed: " in wrong.stderr
+    assert household.run("log", "--since", "soon").returncode == 2
+
+
+# --- What waits ------------------------------------------------------------------------------------------
+
+
+def test_an_answer_in_sent_settles_it(household: Household) -> None:
+    """By In-Reply-To, whoever it went to first; it stands in the record as sent and as answered."""
+    household.deliver(a_mail("meeting_request", number=900))
+    once(household)
+    assert waiting(household) == [ASKED]
+    sent(household, f"To: alvarez@maplewood.k12.example\r\nIn-Reply-To: {ASKED}\r\nMessage-ID: <r1@x>\r\nSubject: Re: x")
+    once(household)
+    assert waiting(household) == []
+    by_direction = {entry["direction"]: entry for entry in record(household)}
+    assert by_direction["in"]["answered"] == "2026-01-07"
+    assert (by_direction["out"]["child"], by_direction["out"]["labels"]) == ("Maya", ["meeting_request"])
+
+
+@pytest.mark.parametrize(("to", "settled"), [("alvarez@maplewood.k12.example", True), ("kim@club.example", False)])
+def test_an_answer_without_a_thread_is_known_by_subject_and_address(
+    household: Household, to: str, *, settled: bool
+) -> None:
+    """Some phones drop the thread; the same words to somebody else settle nothing."""
+    household.deliver(a_mail("meeting_request", number=900))
+    once(household)
+    now = datetime.now(UTC) + timedelta(minutes=1)
+    raw = f"From: p@mailbox.example\r\nTo: {to}\r\nSubject: RE: Maya 900\r\nMessage-ID: <r2@x>\r\n"
+    with household.server.client(household.user) as client:
+        client.append("Sent", f"{raw}Date: {now:%a, %d %b %Y %H:%M:%S} +0000\r\n\r\nYes.\r\n".encode(), [b"\\Seen"])
+    once(household)
+    assert (waiting(household) == []) is settled
+
+
+def test_a_flag_or_the_done_folder_settles_it(household: Household) -> None:
+    """Answered elsewhere, or put away by hand; neither is taken for a word on what the mail is."""
+    household.deliver(a_mail("meeting_request", number=900), a_mail("meeting_request", number=906))
+    once(household)
+    assert len(waiting(household)) == 2
+    with household.server.client(household.user) as client:
+        client.select_folder("School/Meetings")
+        (one,) = client.search(["HEADER", "Message-ID", ASKED])
+        (other,) = client.search(["HEADER", "Message-ID", "<meeting_request-906@test.example>"])
+        client.add_flags([one], [b"\\Answered"])
+        client.move([other], "School/Done")
+    assert once(household)["corrections"] == 0
+    assert waiting(household) == []
+    assert places(household)["<meeting_request-906@test.example>"][0] == "School/Done"
+    assert once(household)["filed"] == 0
+
+
+def test_the_other_parents_answer_settles_it(household: Household) -> None:
+    """A mail from neither school nor stranger-teacher in the thread."""
+    household.deliver(a_mail("meeting_request", number=900))
+    once(household)
+    other = a_mail("not_school", sender="Sam Rivera <sam@rivera.example>", extra="Thanks, Thursday at 3:15 works for us.")
+    household.deliver(other.replace(b"Subject: ", f"In-Reply-To: {ASKED}\r\nSubject: ".encode(), 1))
+    once(household)
+    assert waiting(household) == []
+
+
+# --- Cooling-off -----------------------------------------------------------------------------------------
+
+
+def test_charged_mail_waits_and_is_lost_nowhere(household: Household) -> None:
+    """Filed at once, its note and its line in the digest only when its time has come; danger waits never."""
+    household.write_config('[prompts]\ncooling_off = "always"\n')
+    household.deliver(
+        a_mail("behavior", number=910),
+        a_mail("homework", number=911),
+        a_mail("behavior", number=912, extra="He hit his head and is bleeding, please call me right away."),
+    )
+    once(household)
+    assert places(household)["<behavior-910@test.example>"][0] == "School/Behavior"
+    assert note_count(household) == 2
+    digest = json.loads(household.run("digest", "--format", "json").stdout)
+    shown = [item["message_id"] for section in digest["sections"] for item in section["items"]]
+    assert set(shown) == {"<homework-911@test.example>", "<behavior-912@test.example>"}
+    assert "1 mail" in household.run("digest").stdout
+    # The night passes: what is held is due.
+    with sqlite3.connect(household.state / "state.db") as db:
+        db.execute("UPDATE message SET day = '2026-01-01T00:00:00.000000+00:00' WHERE day > ?", ("2026-06",))
+    once(household)
+    assert note_count(household) == 3
+    once(household)
+    assert note_count(household) == 3
+
+
+def test_a_note_that_nobody_needs_any_more_is_not_brought(household: Household) -> None:
+    """The parent moved the mail meanwhile, or the pass was undone."""
+    household.write_config('[prompts]\ncooling_off = "always"\n')
+    household.deliver(a_mail("behavior", number=913), a_mail("behavior", number=914))
+    once(household)
+    with household.server.client(household.user) as client:
+        client.select_folder("School/Behavior")
+        client.move(client.search(["HEADER", "Message-ID", "<behavior-913@test.example>"]), "INBOX")
+    once(household)
+    assert household.run("undo").returncode == 0
+    with sqlite3.connect(household.state / "state.db") as db:
+        db.execute("UPDATE message SET day = '2026-01-01T00:00:00.000000+00:00'")
+    once(household)
+    assert note_count(household) == 0
+
+
+# --- The state -------------------------------------------------------------------------------------------
+
+
+def test_a_state_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
+    """Its content stays, the new tables are there, and the install key is the same."""
+    with Store(tmp_path) as store:
+        mine = store.own_message_id("x")
+        store.learn_sender("a@b.example", "A", datetime(2026, 1, 7, tzinfo=UTC))
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        for table in ("answer", "sent", "record", "nudge"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute("PRAGMA user_version = 1")
+    with Store(tmp_path) as store:
+        assert store.own_message_id("x") == mine
+        assert store.learned_senders() == {"a@b.example"}
+        assert Ledger(store).entries() == []
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
