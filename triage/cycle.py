@@ -28,6 +28,7 @@ from triage.observe import (
     judge,
     observe,
     observe_answers,
+    remember_folders,
     since_lookback,
     without_ours,
 )
@@ -108,6 +109,8 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     # What we moved away ourselves is not missed; what arrived meanwhile is still to be looked at.
     existed = after.exists if after is not None else selected.exists
     work.store.save_folder(account.name, account.folder, replace(state, existed=existed))
+    if visit.report.filed or visit.report.review:
+        remember_folders(visit)
     observe_answers(visit)
     return visit.report
 

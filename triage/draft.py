@@ -18,7 +18,7 @@ Kind = Tone | Literal["shouting", "too_long", "no_question", "blank"]
 
 TONES: tuple[Tone, ...] = get_args(Tone)
 # A teacher has dozens of families; what is longer is better said than written.
-LONGEST_WORDS = 250
+LONGEST_WORDS = 300
 # A sentence's first so many findings are told; a fourth says nothing more.
 MOST_OF_A_SENTENCE = 3
 # From this probability of a charge on, a raised voice is heard as one.

@@ -119,6 +119,15 @@ def observe(visit: Visit) -> None:
             store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
 
 
+def remember_folders(visit: Visit) -> None:
+    """Folders that this pass made, or saw for the first time: what the parent does there from now on is seen."""
+    store, name = visit.work.store, visit.work.account.name
+    for folder in (*visit.abilities.folders.values(), visit.abilities.done):
+        status = visit.box.status(folder) if folder and store.folder(name, folder) is None else None
+        if status is not None and status.uidvalidity:
+            store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
+
+
 def _changed(status: Selected, before: FolderState) -> bool:
     # Without CONDSTORE nothing tells whether flags were changed.
     return not status.modseq or (status.uidnext, status.modseq) != (before.uidnext, before.modseq)
@@ -258,7 +267,8 @@ def observe_answers(visit: Visit) -> None:
 def _note_answer(visit: Visit, answer: Answer) -> None:
     """What one sent mail settles: the mail that it answers waits no longer, and who wrote that is known."""
     store, account, now = visit.work.store, visit.work.account.name, visit.work.clock()
-    ledger, at = Ledger(store), answer.at or now
+    # A clock that runs ahead does not answer tomorrow.
+    ledger, at = Ledger(store), min(answer.at or now, now)
     rows = _answered_rows(visit, answer, at)
     for row in rows:
         ledger.add_answer(row.account, row.key, at, "sent")
@@ -280,7 +290,7 @@ def _answered_rows(visit: Visit, answer: Answer, at: datetime) -> list[Stored]:
     if threaded:
         return [row for row in threaded if is_worth_recording(row)]
     subject = bare_subject(answer.subject)
-    recent = store.between(at - ANSWERED_WITHIN, at) if subject else []
+    recent = store.between(at - ANSWERED_WITHIN, visit.work.clock()) if subject else []
     return [
         row
         for row in recent
