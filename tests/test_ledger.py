@@ -223,3 +223,50 @@ def test_a_state_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
         assert Ledger(store).entries() == []
     with sqlite3.connect(tmp_path / "state.db") as db:
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+
+
+# --- Drafts ----------------------------------------------------------------------------------------------
+
+
+def drafts(home: Household) -> list[bytes]:
+    with home.server.client(home.user) as client:
+        client.select_folder("Drafts", readonly=True)
+        return [data[b"BODY[]"] for data in client.fetch(client.search(), ["BODY.PEEK[]"]).values()]
+
+
+def save_draft(home: Household, text: str, *, answers: str, age: timedelta) -> bytes:
+    head = f"From: parent@mailbox.example\r\nTo: alvarez@maplewood.k12.example\r\nSubject: Re: Maya\r\n{answers}"
+    raw = f"{head}Message-ID: <draft-{len(text)}@mailbox.example>\r\n\r\n{text}\r\n".encode()
+    with home.server.client(home.user) as client:
+        client.append("Drafts", raw, [b"\\Draft"], datetime.now(UTC) - age)
+    return raw
+
+
+def test_a_draft_that_answers_a_teacher_gets_a_note_beside_it(household: Household) -> None:
+    """The draft stays as it is; nobody's typing is disturbed; the note goes when the draft has gone."""
+    household.write_config("[prompts]\ncheck_drafts = true\n")
+    household.deliver(a_mail("behavior", number=920))
+    once(household)
+    answers = "In-Reply-To: <behavior-920@test.example>\r\n"
+    hot = save_draft(
+        household, "You never tell us anything. This is your fault.", answers=answers, age=timedelta(hours=1)
+    )
+    save_draft(household, "You never tell us anything, and I am sick of it.", answers="", age=timedelta(hours=1))
+    save_draft(household, "Thank you for telling me. Could we talk?", answers=answers, age=timedelta(hours=1))
+    save_draft(household, "You are the worst teacher this school ever", answers=answers, age=timedelta(0))
+    once(household)
+    notes = [raw for raw in drafts(household) if b"X-Triage: note" in raw]
+    assert len(notes) == 1
+    assert b"In-Reply-To: <draft-47@mailbox.example>" in notes[0]
+    assert b"To: " in notes[0]
+    assert b"alvarez" not in notes[0]
+    assert hot in drafts(household)
+    once(household)
+    assert len(drafts(household)) == 5
+    with household.server.client(household.user) as client:
+        client.select_folder("Drafts")
+        client.delete_messages(client.search(["HEADER", "Message-ID", "<draft-47@mailbox.example>"]))
+        client.expunge()
+    once(household)
+    assert [raw for raw in drafts(household) if b"X-Triage: note" in raw] == []
+    assert len(drafts(household)) == 3

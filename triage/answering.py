@@ -2,29 +2,27 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
-from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from triage.calmer import findings_of
 from triage.classify import PRIMARIES
 from triage.console import Settings, command, ensure_tone, print_json, say
-from triage.draft import Finding, own_spans, remarks
+from triage.draft import own_spans, remarks
 from triage.errors import StoreError, UsageError
 from triage.facts import FLAGS
 from triage.ical import to_ics
 from triage.ledger import Ledger
+from triage.notes import finding_lines
 from triage.prompts import Wording
 from triage.record import Entry, Wanted, chosen, laid_over
 from triage.record_pages import appointments_of, make_page, to_csv, to_html, to_pdf, to_text
 from triage.session import system_clock
 from triage.store import Store
-from triage.text import one_line
 
 # A draft is some hundred words; what is far longer is none.
 LARGEST_DRAFT = 200_000
@@ -59,7 +57,7 @@ def check(
     if as_json:
         print_json({"ok": not found, "findings": [finding.to_json() for finding in found]})
     else:
-        typer.echo("\n".join(_shown(found, draft, Wording(config.language).words["check"])))
+        typer.echo("\n".join(finding_lines(found, Wording(config.language).words["check"], draft)))
 
 
 def _read_draft(path: str) -> str:
@@ -73,20 +71,6 @@ def _read_draft(path: str) -> str:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is not UTF-8 text; give the draft as plain text") from None
-
-
-def _shown(found: Sequence[Finding], draft: str, words: dict[str, Any]) -> list[str]:
-    if not found:
-        return [words["clear"]]
-    places = {start: list(here) for start, here in groupby(found, key=lambda finding: finding.start)}
-    lines = [words["count"].format(count=len(places))]
-    for start, here in places.items():
-        line = draft.count("\n", 0, start) + 1
-        kinds = ", ".join(words["kind"][finding.kind] for finding in here)
-        lines += ["", f"{words['line']} {line}, {kinds}: “{one_line(here[0].text, 200)}”"]
-        lines += [f"  {finding.why}" for finding in here]
-        lines.append(f"  {words['instead']}: {here[0].instead}")
-    return lines
 
 
 # --- log -------------------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from triage import __version__
 from triage.apply import StoppedError
 from triage.config import Config, default_config_path, default_state_path, load_config
-from triage.doctor import later_settings
 from triage.errors import ModelError, TriageError, UsageError
 from triage.lock import StateLock, prepare_folder
 from triage.resources import corpus_path, made_elsewhere, model_path, own_model_path, own_tone_path, tone_path
@@ -62,10 +61,7 @@ class Settings:
 
     def load(self) -> Config:
         """The configuration, which must be there."""
-        config = load_config(self.config_path)
-        for key in later_settings(config):
-            say(f"{self.config_path}: {key}: this version does not act on it yet")
-        return config
+        return load_config(self.config_path)
 
     def load_or_default(self) -> Config:
         """The configuration; none at all is fine where none was named."""

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from triage.apply import Applier, Outcome, in_groups
+from triage.beside import look_at_drafts
 from triage.classify import Verdict, unreadable_json
 from triage.config import Config
 from triage.cooling import held_until
@@ -46,6 +47,7 @@ from triage.plan import (
     plan,
     too_many_moves,
 )
+from triage.prompts import Wording
 from triage.record import entry_of, is_worth_recording
 from triage.rows import FolderState, Op
 
@@ -112,6 +114,7 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     if visit.report.filed or visit.report.review:
         remember_folders(visit)
     observe_answers(visit)
+    look_at_drafts(visit, applier, Wording(work.config.language))
     return visit.report
 
 
@@ -119,11 +122,12 @@ def abilities_of(box: Mailbox, selected: Selected, config: Config) -> Abilities:
     """What this server allows, by its capabilities alone; `selected` comes from SELECT, not EXAMINE."""
     folders = {role: box.folder_name(f"{config.filing.root}/{getattr(config.filing.folders, role)}") for role in ROLES}
     gmail = box.has("X-GM-EXT-1")
+    drafting = "draft" in config.prompts.deliver or config.prompts.check_drafts
     return Abilities(
         filing="move" if box.has("MOVE") or box.has("UIDPLUS") else "none",
         tags="labels" if gmail else "keywords" if selected.keywords else "none",
         folders=folders,
-        drafts=box.special_folder("\\Drafts") if "draft" in config.prompts.deliver else "",
+        drafts=box.special_folder("\\Drafts") if drafting else "",
         done=box.folder_name(f"{config.filing.root}/{config.filing.folders.done}"),
     )
 

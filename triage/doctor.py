@@ -48,7 +48,6 @@ def examine(path: Path, state: Path, open_session: Callable[[Config], Session]) 
         yield from _state(session, state)
         yield _model(session, state)
         yield _clock(session)
-        yield from _later(config)
         if not config.accounts:
             yield Finding("fail", "accounts", f"{path}: no [[accounts]] yet; copy that part of config.example.toml", 2)
         for account in config.accounts:
@@ -97,21 +96,6 @@ def _clock(session: Session) -> Finding:
     return Finding(
         "ok", "clock", f"{now:%Y-%m-%d %H:%M} in {session.config.timezone}; digest at {session.config.digest.at:%H:%M}"
     )
-
-
-def later_settings(config: Config) -> list[str]:
-    """Settings that are read but not acted on yet."""
-    found = []
-    if config.prompts.cooling_off != "none":
-        found.append("prompts.cooling_off")
-    if config.prompts.check_drafts:
-        found.append("prompts.check_drafts")
-    return found
-
-
-def _later(config: Config) -> Iterator[Finding]:
-    for key in later_settings(config):
-        yield Finding("warn", "configuration", f"{key}: this version does not act on it yet")
 
 
 def _account(session: Session, account: Account) -> Iterator[Finding]:

@@ -9,8 +9,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from triage.calmer import findings_of
 from triage.classify import Scores, Verdict, classify
 from triage.config import Config
+from triage.draft import Finding, own_spans, remarks
 from triage.errors import ConfigError
 from triage.facts import Facts, find_facts
 from triage.gist import Gist, find_gist
@@ -24,6 +26,7 @@ from triage.sender import is_answerable, platform_of
 if TYPE_CHECKING:
     # Only the worker process pays for scikit-learn.
     from triage.model import Model
+    from triage.tone import ToneModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,18 @@ def _scores(read: Sequence[tuple[Message, Facts]], model: "Model") -> list[Score
         if len(read) == 1:
             return [error]
         return [score for entry in read for score in _scores([entry], model)]
+
+
+def check_draft(raw: bytes, model: "ToneModel", config: Config) -> tuple[Finding, ...]:
+    """What stands out in a draft that lies in the mailbox; nothing where it cannot be read."""
+    try:
+        own = parse_message(raw).parts
+    except UnreadableError:
+        return ()
+    text = "\n".join(filter(None, [own.own, own.signature]))
+    scores = model.score([span.text for span in own_spans(text)])
+    names = [name for child in config.children for name in (child.name, *child.aliases)]
+    return tuple(findings_of(remarks(text, scores, model.limits, names), text, config.language))
 
 
 def _odd(error: Exception) -> str:

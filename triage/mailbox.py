@@ -291,11 +291,15 @@ class Mailbox:
             found[uid] = match.group().decode("ascii", "replace") if match else ""
         return found
 
-    def answers(self, uids: Sequence[int]) -> Iterator[Answer]:
+    def answers(self, uids: Sequence[int]) -> dict[int, Answer]:
         """What the header fields of sent messages say: to whom, when, and which messages they answer."""
         fields = "TO CC DATE SUBJECT MESSAGE-ID IN-REPLY-TO REFERENCES"
-        for _uid, data in self._fetch(uids, [f"BODY.PEEK[HEADER.FIELDS ({fields})]"]):
-            yield from (answer_of(value) for name, value in data.items() if name.startswith(b"BODY[HEADER.FIELDS"))
+        return {
+            uid: answer_of(value)
+            for uid, data in self._fetch(uids, [f"BODY.PEEK[HEADER.FIELDS ({fields})]"])
+            for name, value in data.items()
+            if name.startswith(b"BODY[HEADER.FIELDS")
+        }
 
     def read(self, uids: Sequence[int]) -> Iterator[Fetched]:
         """Read messages in batches; nothing is marked as read. A UID that is gone yields nothing."""

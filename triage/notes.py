@@ -1,8 +1,12 @@
 """Pure: cards as mail of ours, a note beside the message or an unsent draft. Nothing here can send."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
+from itertools import groupby
+from typing import Any
 
+from triage.draft import Finding
 from triage.message import Message
 from triage.prompts import Card, Wording
 from triage.sender import answer_address, is_answerable
@@ -35,6 +39,38 @@ def draft_mail(card: Card, message: Message, to: str, wording: Wording) -> Email
     mail["X-Triage"] = "draft"
     _set_text(mail, f"{card.reply}\n\n{_quoted(message, wording)}")
     return mail
+
+
+def check_mail(findings: Sequence[Finding], wording: Wording, to: str, beside: str) -> EmailMessage:
+    """The note beside a draft: what stands out in it. Message-ID and Date are set by the caller."""
+    words = wording.words["check"]
+    mail = EmailMessage(policy=SMTP.clone(max_line_length=998))
+    if beside:
+        mail["In-Reply-To"] = beside
+        mail["References"] = beside
+    mail["From"] = NOTE_FROM
+    mail["To"] = to
+    mail["Subject"] = words["subject"]
+    mail["X-Triage"] = "note"
+    footer = wording.words["digest"]["footer"]
+    _set_text(mail, "\n".join([*finding_lines(findings, words), "", "--", footer, ""]))
+    return mail
+
+
+def finding_lines(findings: Sequence[Finding], words: Mapping[str, Any], draft: str = "") -> Iterator[str]:
+    """Findings in words, those of one sentence together; with the draft, each with its line."""
+    if not findings:
+        yield words["clear"]
+        return
+    places = {start: list(here) for start, here in groupby(findings, key=lambda finding: finding.start)}
+    yield words["count"].format(count=len(places))
+    for start, here in places.items():
+        kinds = ", ".join(words["kind"][finding.kind] for finding in here)
+        where = f"{words['line']} {draft.count(chr(10), 0, start) + 1}, " if draft else ""
+        yield ""
+        yield f"{where}{kinds}: “{one_line(here[0].text, 200)}”"
+        yield from (f"  {finding.why}" for finding in here)
+        yield f"  {words['instead']}: {here[0].instead}"
 
 
 def _quoted(message: Message, wording: Wording) -> str:

@@ -257,9 +257,9 @@ def observe_answers(visit: Visit) -> None:
         # A folder that may not be looked into teaches nothing; the pass itself is done.
         return
     uids = box.starting_at(before.uidnext) if before is not None and seen else since_lookback(visit)
-    answers = list(box.answers(uids))
+    answers = box.answers(uids)
     with store.transaction():
-        for answer in answers:
+        for answer in answers.values():
             _note_answer(visit, answer)
         store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
 

@@ -32,7 +32,12 @@ def own_model_path(state: Path) -> Path:
 def tone_path(state: Path) -> Path:
     """The model of tones to use: one made anew for this machine's scikit-learn, else the shipped one."""
     own = own_tone_path(state)
-    return own if own.exists() else shipped("models") / "tone.skops"
+    return own if own.exists() else shipped_tone_path()
+
+
+def shipped_tone_path() -> Path:
+    """Where the shipped model of tones stands."""
+    return shipped("models") / "tone.skops"
 
 
 def own_tone_path(state: Path) -> Path:

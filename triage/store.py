@@ -321,6 +321,14 @@ class Store:
         )  # fmt: skip
         return [op_of(row) for row in rows]
 
+    def notes_in(self, account: str, folder: str) -> list[Op]:
+        """Notes of ours that stand in a folder."""
+        rows = self.rows(
+            "SELECT * FROM op WHERE account = ? AND target = ? AND kind = 'note' AND state = 'done' ORDER BY id",
+            account, folder,
+        )  # fmt: skip
+        return [op_of(row) for row in rows]
+
     def is_arrival(self, account: str, place: Place) -> bool:
         """Whether we ourselves put a message or note into this place."""
         rows = self.rows(

@@ -17,13 +17,18 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import TypeAdapter
 
 from triage.config import Config
+from triage.draft import Finding
 from triage.errors import JudgeError, ModelError
-from triage.judge import Context, Household, Judgement, RawMail, judge
+from triage.judge import Context, Household, Judgement, RawMail, check_draft, judge
+from triage.resources import shipped_tone_path
+
+if TYPE_CHECKING:
+    from triage.tone import ToneModel
 
 # Reading and judging takes some milliseconds a mail; this is for hostile ones.
 SECONDS_PER_MAIL = 10
@@ -33,6 +38,8 @@ BATCH = 100
 
 _JUDGEMENTS = TypeAdapter(list[Judgement])
 _CONTEXT = TypeAdapter(Context)
+_FINDINGS = TypeAdapter(list[tuple[Finding, ...]])
+_T = TypeVar("_T")
 
 
 class Worker:
@@ -41,9 +48,11 @@ class Worker:
     `model_path` is asked at each start, so that a model trained meanwhile is taken up.
     """
 
-    def __init__(self, household: Household, model_path: Callable[[], Path]) -> None:
+    def __init__(
+        self, household: Household, model_path: Callable[[], Path], tone_path: Callable[[], Path] = shipped_tone_path
+    ) -> None:
         self._household = household
-        self._model_path = model_path
+        self._model_path, self._tone_path = model_path, tone_path
         self._model: tuple[Path, float] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._used = 0.0
@@ -92,8 +101,16 @@ class Worker:
             found += self._batch(mails[start : start + BATCH], header)
         return found
 
+    def check(self, drafts: Sequence[bytes]) -> list[tuple[Finding, ...]]:
+        """What stands out in each draft, in order; nothing in one that cannot be read. Raises as `judge` does."""
+        found = list[tuple[Finding, ...]]()
+        for draft in drafts:
+            answer = self._ask([RawMail(draft)], {"check": True}, _FINDINGS)
+            found += answer if answer is not None else [()]
+        return found
+
     def _batch(self, mails: Sequence[RawMail], header: dict[str, Any]) -> list[Judgement]:
-        answer = self._ask(mails, header)
+        answer = self._ask(mails, header, _JUDGEMENTS)
         if answer is not None:
             return answer
         # Some mail of the batch took the worker down: find out which, one at a time.
@@ -101,7 +118,7 @@ class Worker:
             return [Judgement(error="reading this mail took more time or memory than a mail may take")]
         return [self._batch([mail], header)[0] for mail in mails]
 
-    def _ask(self, mails: Sequence[RawMail], header: dict[str, Any]) -> list[Judgement] | None:
+    def _ask(self, mails: Sequence[RawMail], header: dict[str, Any], form: TypeAdapter[list[_T]]) -> list[_T] | None:
         """The worker's answer, None where it died over it."""
         process = self._started()
         self._used = time.monotonic()
@@ -111,7 +128,7 @@ class Worker:
         try:
             _send(process.stdin, json.dumps(header).encode(), *(mail.raw for mail in mails))
             (answer,) = _receive(process.stdout)
-            return _JUDGEMENTS.validate_json(answer)
+            return form.validate_json(answer)
         except (OSError, EOFError, ValueError):
             self.close()
             self._raise_if_interrupted()
@@ -136,6 +153,7 @@ class Worker:
             "overrides": str(self._household.overrides) if self._household.overrides else None,
             "every_mail": self._household.every_mail,
             "model": str(model[0]),
+            "tone": str(self._tone_path()),
         }
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
@@ -226,7 +244,9 @@ def _household(settings: dict[str, Any], context: Context) -> Household:
 
 def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
     from triage.model import load  # noqa: PLC0415 - only the worker pays for scikit-learn
+    from triage.tone import load as load_tone  # noqa: PLC0415 - as above
 
+    tone: ToneModel | None = None
     (first,) = _receive(source)
     settings = json.loads(first)
     try:
@@ -241,6 +261,11 @@ def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
         except EOFError:
             return
         header = json.loads(head)
+        if header.get("check"):
+            tone = tone if tone is not None else load_tone(Path(settings["tone"]))
+            config = Config.from_json(settings["config"])
+            _send(sink, _FINDINGS.dump_json([check_draft(raw, tone, config) for raw in raws]))
+            continue
         mails = [
             RawMail(raw, datetime.fromisoformat(received) if received else None)
             for raw, received in zip(raws, header["received"], strict=True)

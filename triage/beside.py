@@ -1,0 +1,97 @@
+"""A note beside a draft that answers a teacher (`prompts.check_drafts`): the draft itself is never touched.
+
+Mail programs save a draft again and again, each time as a new message: one that was saved just now is left until the
+next pass, and a note goes when its draft has gone.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from triage.apply import Applier
+from triage.errors import RefusedError
+from triage.mailbox import Fetched
+from triage.notes import check_mail
+from triage.observe import Visit, without_ours
+from triage.plan import Action, Place, Selected
+from triage.prompts import Wording
+from triage.record import is_worth_recording
+from triage.rows import FolderState, Op
+
+# Whoever saved a draft within so long may still be typing.
+TYPING = timedelta(seconds=60)
+# Drafts are few; a folder with more is looked at from its newest end.
+MOST_DRAFTS = 50
+
+
+def look_at_drafts(visit: Visit, applier: Applier, wording: Wording) -> None:
+    """Check the drafts that answer school mail, and retire the notes of those that are gone."""
+    work, box, folder = visit.work, visit.box, visit.abilities.drafts
+    store, name = work.store, work.account.name
+    status = box.status(folder) if folder and work.config.prompts.check_drafts else None
+    if status is None or not status.uidvalidity:
+        return
+    before = store.folder(name, folder)
+    notes = store.notes_in(name, folder)
+    if before is not None and before.uidnext == status.uidnext and before.existed == status.exists:
+        return
+    try:
+        selected = box.select(folder, readonly=True)
+    except RefusedError:
+        return
+    uids = without_ours(visit, selected, box.starting_at(1))[-MOST_DRAFTS:]
+    settled, waits = _settled(visit, uids)
+    actions = [*_new_notes(visit, selected, settled, notes, wording), *_stale(visit, uids, notes)]
+    if actions:
+        applier.carry_out(store.journal(work.run, name, actions))
+        for action in actions:
+            if action.kind == "remove":
+                store.mark_undone(name, action.key, but=work.run)
+    after = box.status(folder)
+    if after is not None and not waits:
+        store.save_folder(name, folder, FolderState.of(after, work.clock()))
+
+
+def _settled(visit: Visit, uids: Sequence[int]) -> tuple[list[int], bool]:
+    """Drafts that nobody is typing in, and whether there are others."""
+    now = visit.work.clock()
+    summaries = visit.box.summaries(uids)
+    calm = [u for u, s in summaries.items() if s.received is None or now - s.received >= TYPING]
+    return calm, len(calm) < len(summaries)
+
+
+def _new_notes(
+    visit: Visit, folder: Selected, uids: Sequence[int], notes: Iterable[Op], wording: Wording
+) -> list[Action]:
+    store, account = visit.work.store, visit.work.account
+    noted = {op.action.key for op in notes}
+    answers = visit.box.answers(uids)
+    ours = [
+        uid
+        for uid, answer in answers.items()
+        if any(is_worth_recording(row) for one in answer.answered for row in store.by_message_id(one))
+    ]
+    drafts = [fetched for fetched in visit.box.read(ours) if fetched.key not in noted]
+    actions = []
+    for draft, findings in zip(drafts, visit.work.worker.check([draft.raw for draft in drafts]), strict=True):
+        if findings:
+            beside = answers[draft.summary.uid].message_id
+            mail = check_mail(findings, wording, account.username, beside)
+            actions.append(_note(visit, folder, draft, mail.as_string()))
+    return actions
+
+
+def _note(visit: Visit, folder: Selected, draft: Fetched, text: str) -> Action:
+    message_id = visit.work.store.own_message_id(f"check {visit.work.account.name} {draft.key}")
+    place = Place(folder.folder, folder.uidvalidity, draft.summary.uid)
+    payload = text.encode("utf-8", "replace")
+    return Action("note", draft.key, place, folder.folder, message_id=message_id, payload=payload)
+
+
+def _stale(visit: Visit, uids: Sequence[int], notes: Iterable[Op]) -> list[Action]:
+    """Notes whose draft was sent, thrown away or saved anew."""
+    present = set(visit.box.keys(uids).values())
+    return [
+        Action("remove", op.action.key, op.arrival, message_id=op.action.message_id)
+        for op in notes
+        if op.action.key not in present
+    ]
