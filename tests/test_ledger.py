@@ -270,3 +270,51 @@ def test_a_draft_that_answers_a_teacher_gets_a_note_beside_it(household: Househo
     once(household)
     assert [raw for raw in drafts(household) if b"X-Triage: note" in raw] == []
     assert len(drafts(household)) == 3
+
+
+# --- Forgetting ------------------------------------------------------------------------------------------
+
+
+def held_text(home: Household) -> bytes:
+    return b"".join(path.read_bytes() for path in home.state.rglob("*") if path.is_file() and path.name != "lock")
+
+
+def test_forget_takes_out_what_is_held(household: Household) -> None:
+    """By child, by teacher, by age, or all: no word of it is left in the files, and nothing is filed again."""
+    other = "Mr. Boone <boone@maplewood.k12.example>"
+    household.deliver(
+        a_mail("behavior", number=930), a_mail("homework", number=931, sender=other, extra="Can you send a zebra?")
+    )
+    once(household)
+    assert b"zebra" in held_text(household)
+    assert household.run("forget").returncode == 2
+    assert household.run("forget", "--child", "Maya", "--all").returncode == 2
+    done = household.run("forget", "--teacher", "boone")
+    assert (done.returncode, done.stdout) == (0, "forgotten: 1 messages and entries\n")
+    assert b"zebra" not in held_text(household)
+    assert [entry["message_id"] for entry in record(household)] == ["<behavior-930@test.example>"]
+    assert household.run("forget", "--before", "2020-01-01").stdout.startswith("forgotten: 0")
+    before = places(household)
+    assert once(household)["filed"] == 0
+    assert household.run("forget", "--all").returncode == 0
+    assert b"lunch line" not in held_text(household)
+    assert record(household) == []
+    report = once(household)
+    assert (report["filed"], report["corrections"]) == (0, 0)
+    assert places(household) == before
+
+
+def test_a_first_letter_comes_from_the_parents_own_words(household: Household) -> None:
+    """It refuses an empty slot by name; strengths come first; a plan is told only when asked."""
+    done = household.run("intro", "--child", "Maya", "--teacher", "Ms. Alvarez")
+    assert done.returncode == 2
+    assert "likes and hard and at_home" in done.stderr
+    text = household.config_file.read_text(encoding="utf-8")
+    words = 'name = "Maya"\nlikes = ["drawing", "frogs"]\nhard = ["fractions"]\nat_home = ["a timer"]\nplan = "504"\n'
+    household.config_file.write_text(text.replace('name = "Maya"\n', words), encoding="utf-8")
+    letter = household.run("intro", "--teacher", "Ms. Alvarez").stdout
+    assert letter.startswith("Dear Ms. Alvarez,")
+    assert letter.index("drawing and frogs") < letter.index("fractions") < letter.index("a timer")
+    assert "504" not in letter
+    assert "504" in household.run("intro", "--tell-plan").stdout
+    assert len(letter.split()) <= 120

@@ -1,8 +1,9 @@
 """The commands for what a parent does next: check a draft, show the record."""
 
 import json
+import shutil
 import sys
-from datetime import date
+from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from triage.errors import StoreError, UsageError
 from triage.facts import FLAGS
 from triage.ical import to_ics
 from triage.ledger import Ledger
+from triage.lock import StateLock
 from triage.notes import finding_lines
 from triage.prompts import Wording
 from triage.record import Entry, Wanted, chosen, laid_over
@@ -71,6 +73,86 @@ def _read_draft(path: str) -> str:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is not UTF-8 text; give the draft as plain text") from None
+
+
+# --- intro -----------------------------------------------------------------------------------------------
+
+
+@command("intro")
+def introduce(
+    settings: Settings,
+    child: Annotated[str, typer.Option("--child", metavar="C", help="Whom the letter is about.")] = "",
+    teacher: Annotated[str, typer.Option("--teacher", metavar="T", help="Whom it goes to.")] = "",
+    *,
+    tell_plan: Annotated[bool, typer.Option("--tell-plan", help="Also say that there is a 504 plan or IEP.")] = False,
+) -> None:
+    """A first letter to a teacher, from your own words in the configuration; it is printed, never sent."""
+    config = settings.load()
+    about = next((one for one in config.children if child.lower() in (one.name.lower(), "")), None)
+    if about is None:
+        names = ", ".join(one.name for one in config.children) or "none"
+        raise UsageError(f'{settings.config_path}: children: "{child}" is not there; configured: {names}')
+    missing = [key for key in ("likes", "hard", "at_home") if not getattr(about, key)]
+    if missing:
+        raise UsageError(
+            f"{settings.config_path}: children: {about.name}: write {' and '.join(missing)} first, each as a list of "
+            'your own words, such as likes = ["drawing"]'
+        )
+    known = next(
+        (one.name for one in config.school.teachers if teacher and teacher.lower() in one.name.lower()), teacher
+    )
+    wording = Wording(config.language, settings.overrides)
+    words = wording.words
+    typer.echo(
+        wording.page(
+            "intro",
+            {
+                "greeting": words["greeting_named"].format(name=known) if known else words["greeting"],
+                "child": about.name,
+                "likes": wording.listed(about.likes),
+                "hard": wording.listed(about.hard),
+                "at_home": wording.listed(about.at_home),
+                "plan": {"504": "504", "iep": "IEP"}.get(about.plan, "") if tell_plan else "",
+            },
+        )
+    )
+
+
+# --- forget ----------------------------------------------------------------------------------------------
+
+
+@command("forget")
+def forget(
+    settings: Settings,
+    child: Annotated[str, typer.Option("--child", metavar="C", help="What is held about this child.")] = "",
+    teacher: Annotated[str, typer.Option("--teacher", metavar="T", help="What is held about this teacher.")] = "",
+    before: Annotated[
+        date | None, typer.Option("--before", parser=parsed_day, metavar="D", help="What is older than this day.")
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Everything, and what was learned from you.")] = False,
+) -> None:
+    """Remove what the state holds; no mail is touched."""
+    if sum(map(bool, (child, teacher, before, everything))) != 1:
+        raise UsageError("name one of --child, --teacher, --before and --all")
+    config = settings.load_or_default()
+    state = settings.state_path
+    if not (state / "state.db").exists():
+        say(f"{state}: holds nothing")
+        return
+    with StateLock(state).acquire("forget"), Store(state) as store:
+        ledger = Ledger(store)
+        if everything:
+            ledger.forget_everything()
+            typer.echo("everything is forgotten; what was filed stays where it is")
+        else:
+            start = datetime.combine(before, time(), tzinfo=config.zone) if before is not None else None
+            ledger.forget_senders(teacher)
+            number = ledger.forget(ledger.keys_about(child, teacher, start))
+            typer.echo(f"forgotten: {number} messages and entries")
+    # Digests quote mail; those that are still wanted are made anew.
+    for folder in ("digests", *(["model"] if everything else [])):
+        shutil.rmtree(state / folder, ignore_errors=True)
 
 
 # --- log -------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from triage.history import Past
+from triage.plan import Stored
 from triage.record import Entry, Sent
 from triage.rows import Op, op_of, stored_of, time_of, utc_text
 from triage.store import Store
@@ -114,6 +115,79 @@ class Ledger:
         """When each kind of nudge about each person was last given."""
         rows = self._store.rows("SELECT kind, about, max(date) AS date FROM nudge GROUP BY kind, about")
         return {(row["kind"], row["about"]): date.fromisoformat(row["date"]) for row in rows}
+
+    # --- Forgetting ---
+
+    def keys_about(self, child: str, teacher: str, before: datetime | None) -> list[tuple[str, str]]:
+        """(account, key) of every message and entry that is about a child or a teacher, or older than a time."""
+        found = [
+            (row["account"], row["key"])
+            for row in self._store.rows("SELECT * FROM message")
+            if _is_about(stored_of(row), child, teacher, before)
+        ]
+        entries = [
+            (entry.account, entry.key)
+            for entry in self.entries()
+            if _matches(entry.child, f"{entry.who} {entry.address}", child, teacher)
+            or (before is not None and datetime.fromisoformat(entry.at) < before)
+        ]
+        return list(dict.fromkeys([*found, *entries]))
+
+    def forget(self, keys: Iterable[tuple[str, str]]) -> int:
+        """Take out what is held of these messages; that they were handled stays, so that nothing is filed again."""
+        number = 0
+        with self._store.transaction():
+            for account, key in keys:
+                number += 1
+                self._store.write(
+                    "UPDATE message SET judgement = CASE WHEN judgement IS NULL THEN NULL ELSE ? END, error = '' "
+                    "WHERE account = ? AND key = ?",
+                    _HANDLED, account, key,
+                )  # fmt: skip
+                for table in ("record", "answer"):
+                    self._store.write(f"DELETE FROM {table} WHERE account = ? AND key = ?", account, key)  # noqa: S608
+                self._store.write("UPDATE correction SET text = '' WHERE account = ? AND key = ?", account, key)
+                self._store.write(
+                    "UPDATE op SET payload = x'', state = CASE state WHEN 'held' THEN 'failed' ELSE state END "
+                    "WHERE account = ? AND key = ? AND state != 'planned'",
+                    account, key,
+                )  # fmt: skip
+                message_id = key.removeprefix("sent ") if key.startswith("sent ") else ""
+                self._store.write(
+                    "DELETE FROM sent WHERE account = ? AND (key = ? OR message_id = ?)", account, key, message_id
+                )
+        self._store.scrub()
+        return number
+
+    def forget_senders(self, teacher: str) -> None:
+        """Take out the addresses that the parent made known, of a person of that name or address."""
+        for row in self._store.rows("SELECT * FROM sender"):
+            if _matches("", f"{row['name']} {row['address']}", "", teacher):
+                self._store.forget_sender(row["address"])
+
+    def forget_everything(self) -> None:
+        """Take out everything but how far each folder was looked at, so that old mail is not read again."""
+        with self._store.transaction():
+            for table in _TABLES:
+                self._store.write(f"DELETE FROM {table}")  # noqa: S608
+        self._store.scrub()
+
+
+_TABLES = ("message", "op", "run", "correction", "sender", "digest", "answer", "sent", "record", "nudge")
+# What stays of a message that was forgotten.
+_HANDLED = json.dumps({"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None})
+
+
+def _is_about(row: Stored, child: str, teacher: str, before: datetime | None) -> bool:
+    verdict = (row.judgement or {}).get("verdict") or {}
+    person = verdict.get("teacher") or {}
+    named = f"{person.get('name', '')} {person.get('address', '')}"
+    old = before is not None and (row.received or row.day) < before
+    return old or _matches(verdict.get("child") or "", named, child, teacher)
+
+
+def _matches(of_child: str, person: str, child: str, teacher: str) -> bool:
+    return bool(child and child.lower() in of_child.lower()) or bool(teacher and teacher.lower() in person.lower())
 
 
 def _pasts(judgements: Iterable[str]) -> Iterable[Past]:

@@ -91,6 +91,12 @@ class Store:
         with _reported(self.path):
             return self._db.execute(sql, values).fetchall()
 
+    def scrub(self) -> None:
+        """Overwrite what was deleted, in the file and its log."""
+        with _reported(self.path):
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     # --- Identity of what we append ---
 
     def own_message_id(self, purpose: str) -> str:
