@@ -23,9 +23,13 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
         assert "triage = triage.cli:main" in archive.read(entry).decode()
         archive.extractall(tmp_path / "installed")
     wanted = [path.relative_to(ROOT) for path in (ROOT / "triage").rglob("*") if path.suffix in (".py", ".j2", ".toml")]
-    wanted += [Path("triage") / name for name in ("schema.sql", "py.typed", "demo_inbox.jsonl", "config.example.toml")]
     wanted += [
-        Path("triage/models") / name for name in ("triage.skops", "triage.json", "MODEL_CARD.md", "corpus/a01.jsonl")
+        Path("triage") / name
+        for name in ("schema.sql", "schema-2.sql", "py.typed", "demo_inbox.jsonl", "config.example.toml")
+    ]
+    wanted += [
+        Path("triage/models") / name
+        for name in ("triage.skops", "triage.json", "tone.skops", "tone.json", "MODEL_CARD.md", "corpus/a01.jsonl")
     ]
     assert not {path.as_posix() for path in wanted} - names
     assert any("LICENSE" in name for name in names)

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from triage.dates import What, chosen
 from triage.facts import FLAGS, Facts, Flag
+from triage.ical import Invitation
 from triage.message import Message, Person
 from triage.sender import SenderKind, Standing
 
@@ -115,6 +116,7 @@ class Verdict:
     language: str
     flags: tuple[Flag, ...]
     evidence: tuple[Evidence, ...]
+    cancelled: tuple[str, ...] = ()
 
     def to_json(self, path: str = "") -> dict[str, Any]:
         """One object of the documented interface."""
@@ -140,6 +142,7 @@ class Verdict:
             "language": self.language,
             "flags": list(self.flags),
             "evidence": [{"label": item.label, "text": item.text} for item in self.evidence],
+            "cancelled": list(self.cancelled),
             "error": None,
         }
 
@@ -159,7 +162,9 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     facts = replace(facts, standing=_standing(facts.standing, scores, thresholds))
     standing = facts.standing
     school = _is_school(facts, scores, thresholds)
-    labels = _labels(scores, thresholds) if school else ()
+    invited = _invitation(message) if school and "bulk" not in facts.flags else None
+    meets = invited is not None and not invited.cancelled
+    labels = _labels(scores, thresholds, meets=meets) if school else ()
     primary = _primary(school, labels, scores)
     confidence = _confidence(facts, scores, primary)
     reason = _doubt(facts, scores, thresholds, confidence, school=school)
@@ -181,7 +186,7 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         urgent=school
         and not bulk
         and ((safety and scores.asks["urgent"] > 0.2) or _holds("urgent", facts.today, scores, thresholds)),
-        due=_due(facts, scores, thresholds) if school else (),
+        due=_due(facts, scores, thresholds, invited) if school else (),
         child=facts.child if school else None,
         teacher=facts.teacher if school else None,
         sender=standing.kind,
@@ -189,10 +194,19 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         language=facts.language,
         flags=flags,
         evidence=_evidence(labels, flags, scores, facts),
+        cancelled=(invited.at.isoformat(),) if invited is not None and invited.cancelled else (),
     )
 
 
-def _due(facts: Facts, scores: Scores, thresholds: Thresholds) -> tuple[DueDate, ...]:
+def _invitation(message: Message) -> Invitation | None:
+    """The meeting that a mail's calendar file invites to or takes back, at the hour of the mail's own zone."""
+    invited = message.invitation
+    if invited is None or not isinstance(invited.at, datetime) or message.date is None:
+        return invited
+    return replace(invited, at=invited.at.astimezone(message.date.tzinfo))
+
+
+def _due(facts: Facts, scores: Scores, thresholds: Thresholds, invited: Invitation | None) -> tuple[DueDate, ...]:
     """The dates to keep, in the order of the mail; of two readings of one day the likelier."""
     judged = [
         (score.keep, replace(due, what=score.what))
@@ -200,7 +214,13 @@ def _due(facts: Facts, scores: Scores, thresholds: Thresholds) -> tuple[DueDate,
         if score.keep >= thresholds.dates
     ]
     best = chosen([due for _, due in sorted(judged, key=lambda pair: -pair[0])])
-    return tuple(DueDate(due.at.isoformat(), due.what, due.text) for _, due in judged if due in best)
+    found = tuple(DueDate(due.at.isoformat(), due.what, due.text) for _, due in judged if due in best)
+    if invited is None:
+        return found
+    # What a calendar file says is exact: it takes the place of what was read of that day.
+    day = invited.at.isoformat()[:10]
+    others = tuple(due for due in found if due.at[:10] != day)
+    return others if invited.cancelled else (DueDate(invited.at.isoformat(), "meeting", invited.title), *others)
 
 
 def _standing(standing: Standing, scores: Scores, thresholds: Thresholds) -> Standing:
@@ -225,8 +245,12 @@ def _is_school(facts: Facts, scores: Scores, thresholds: Thresholds) -> bool:
     return scores.school >= thresholds.school
 
 
-def _labels(scores: Scores, thresholds: Thresholds) -> tuple[Label, ...]:
-    return tuple(label for label in LABELS if scores.labels[label] >= thresholds.label(label))
+def _labels(scores: Scores, thresholds: Thresholds, *, meets: bool) -> tuple[Label, ...]:
+    return tuple(
+        label
+        for label in LABELS
+        if scores.labels[label] >= thresholds.label(label) or (meets and label == "meeting_request")
+    )
 
 
 def _primary(school: bool, labels: tuple[Label, ...], scores: Scores) -> Primary:

@@ -260,13 +260,14 @@ def _links(message_id: str, account: str, config: Config, words: dict[str, str])
 
 def _dates(rows: Sequence[Stored], today: date, wording: Wording) -> tuple[DateLine, ...]:
     found: dict[tuple[str, str], DateLine] = {}
+    off = {(_writer(row), at[:10]) for row in rows for at in _verdict(row).get("cancelled", ())}
     for row in rows:
         verdict = _verdict(row)
         if not verdict.get("school") or verdict.get("unsure"):
             continue
         for due in verdict.get("due", []):
             day = date.fromisoformat(due["at"][:10])
-            if today <= day <= today + DATES_AHEAD:
+            if today <= day <= today + DATES_AHEAD and (_writer(row), due["at"][:10]) not in off:
                 child = verdict.get("child") or ""
                 teacher = (verdict.get("teacher") or {}).get("name") or wording.words["the_teacher"]
                 about = one_line(verdict.get("subject") or "", 60)
@@ -274,6 +275,10 @@ def _dates(rows: Sequence[Stored], today: date, wording: Wording) -> tuple[DateL
                 line = DateLine(due["at"], wording.moment(due["at"]), what, child, teacher, about, row.message_id)
                 found.setdefault((due["at"], child + due["what"]), line)
     return tuple(sorted(found.values(), key=lambda line: line.day))
+
+
+def _writer(row: Stored) -> str:
+    return (_verdict(row).get("teacher") or {}).get("address") or ""
 
 
 def _offers(day: Day) -> tuple[Offer, ...]:

@@ -9,12 +9,13 @@ import email.message
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import mailparser  # noqa: TID251 - the one place
 
 from triage.errors import TriageError
+from triage.ical import Invitation, read_invitation
 from triage.text import Parts, clean, html_to_text, one_line, split_parts
 
 # mail-parser and email warn about every oddity of a mail, and would quote it.
@@ -22,6 +23,8 @@ logging.getLogger("mailparser").setLevel(logging.CRITICAL)
 
 # A mail is understood from its first words; more text than this is an attack or a mistake.
 TEXT_LIMIT = 256 * 1024
+# A calendar file of one meeting is small.
+CALENDAR_LIMIT = 64 * 1024
 
 _KEPT_HEADERS = (
     "authentication-results",
@@ -72,6 +75,7 @@ class Message:
     parts: Parts
     attachments: tuple[str, ...]
     defects: tuple[str, ...]
+    invitation: Invitation | None = None
 
     def header(self, name: str) -> str:
         """First value of one of the kept header fields, empty where there is none."""
@@ -92,8 +96,10 @@ def parse_message(raw: bytes, received: datetime | None = None) -> Message:
     tree = _tree(raw)
     try:
         damage = {type(defect).__name__ for part in tree.walk() for defect in part.defects}
+        invitation = _invitation(tree)
         attachments = tuple(_prune(tree))
-        return _from_parser(mailparser.MailParser(tree), attachments, damage, received)
+        message = _from_parser(mailparser.MailParser(tree), attachments, damage, received)
+        return replace(message, invitation=invitation)
     except (Exception, RecursionError) as error:  # noqa: BLE001
         # Parsers raise outside their own hierarchies on hostile input; the class says enough for a report.
         raise UnreadableError(f"this mail is damaged beyond reading ({type(error).__name__})") from None
@@ -108,6 +114,16 @@ def _tree(raw: bytes) -> email.message.Message:
     if not has_fields:
         raise UnreadableError("this is no e-mail: it has no header fields")
     return tree
+
+
+def _invitation(tree: email.message.Message) -> Invitation | None:
+    """The meeting of the first part of type text/calendar (RFC 6047), small ones alone."""
+    for part in tree.walk():
+        if part.get_content_type() in ("text/calendar", "application/ics") and not part.is_multipart():
+            payload = part.get_payload(decode=True)
+            if isinstance(payload, bytes) and len(payload) <= CALENDAR_LIMIT:
+                return read_invitation(payload)
+    return None
 
 
 def _prune(tree: email.message.Message) -> Iterator[str]:
@@ -127,7 +143,12 @@ def _prune(tree: email.message.Message) -> Iterator[str]:
             part["Content-Type"] = "text/plain"
             part.defects.clear()
             _mend_charset(part)
-        elif kind != "text" or part.get_content_disposition() == "attachment" or part.get_filename():
+        elif (
+            kind != "text"
+            or part.get_content_subtype() == "calendar"
+            or part.get_content_disposition() == "attachment"
+            or part.get_filename()
+        ):
             yield one_line(str(part.get_filename() or part.get_content_type()), 100)
             part.set_payload("")
         else:

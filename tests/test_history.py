@@ -1,0 +1,68 @@
+"""What came before a mail, and by when an answer is soon enough."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.cases import NOW, verdict
+from triage.classify import DueDate
+from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved, school_days_after
+from triage.message import Person
+
+TEACHER = "alvarez@maplewood.k12.example"
+WORRY = Past(NOW - timedelta(days=3), "Maya", TEACHER, ("behavior",))
+
+
+def test_concerns_of_the_same_kind_about_the_same_child_count() -> None:
+    """Not praise, not another child's, not another kind, not months ago, not what came later."""
+    judged = verdict(labels=("behavior",), primary="behavior")
+    others = [
+        Past(WORRY.at, "Leo", TEACHER, ("behavior",)),
+        Past(WORRY.at, "Maya", TEACHER, ("homework",)),
+        Past(WORRY.at, "Maya", TEACHER, ("behavior", "praise")),
+        Past(NOW - timedelta(days=90), "Maya", TEACHER, ("behavior",)),
+        Past(NOW + timedelta(days=1), "Maya", TEACHER, ("behavior",)),
+    ]
+    assert concerns_before(judged, [*others, WORRY]) == [date(2026, 1, 4)]
+    assert concerns_before(verdict(labels=("praise",), primary="praise"), [WORRY]) == []
+
+
+def test_good_news_after_a_worry_is_known_as_such() -> None:
+    """Of the same teacher about the same child; who cannot be named is nobody."""
+    praise = verdict(labels=("praise",), primary="praise")
+    assert is_resolved(praise, [WORRY])
+    assert not is_resolved(praise, [Past(WORRY.at, "Maya", "lee@maplewood.k12.example", ("behavior",))])
+    assert not is_resolved(verdict(labels=("praise",), primary="praise", teacher=None), [WORRY])
+
+
+def test_nobody_is_new_where_nothing_is_known() -> None:
+    """On a first pass every teacher writes for the first time."""
+    assert not is_new_teacher(verdict(), [])
+    assert not is_new_teacher(verdict(), [WORRY])
+    assert is_new_teacher(verdict(teacher=Person("Mr. Lee", "lee@maplewood.k12.example")), [WORRY])
+
+
+def test_a_verdict_becomes_the_past() -> None:
+    """Of school mail that was understood and has a date."""
+    assert Past.of(verdict(unsure=True)) is None
+    assert Past.of(verdict(school=False)) is None
+    assert Past.of(verdict(date=None)) is None
+    assert Past.of(verdict()) == Past(NOW, "Maya", TEACHER, ("homework",))
+
+
+@given(st.dates(date(2020, 1, 1), date(2040, 1, 1)), st.integers(1, 30))
+def test_school_days_are_weekdays(day: date, count: int) -> None:
+    """So many weekdays later, never a weekend, never earlier."""
+    later = school_days_after(day, count)
+    assert later.weekday() < 5
+    between = [day + timedelta(days=n) for n in range(1, (later - day).days + 1)]
+    assert sum(one.weekday() < 5 for one in between) == count
+
+
+@pytest.mark.parametrize(("what", "by"), [("reply", date(2026, 1, 8)), ("event", date(2026, 1, 9))])
+def test_a_day_that_the_mail_names_comes_first(what: str, by: date) -> None:
+    """Asked for by tomorrow is due tomorrow; an event is no answer."""
+    judged = verdict(due=(DueDate("2026-01-08", what, "tomorrow"),))
+    assert answer_by(judged, "homework", datetime(2026, 1, 7, tzinfo=UTC).date()) == by
