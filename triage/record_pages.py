@@ -69,7 +69,7 @@ def make_page(entries: Sequence[Entry], config: Config, wording: Wording, title:
     """Entries in the words and the zone of the household."""
     words, zone = wording.words, config.zone
     days = days_of(entries)
-    span = words["log"]["span"].format(start=wording.day(days[0]), end=wording.day(days[1])) if days else ""
+    span = words["log"]["span"].format(start=_dated(days[0], wording), end=_dated(days[1], wording)) if days else ""
     return Page(
         language=wording.language,
         title=title or words["log"]["title"],
@@ -93,7 +93,7 @@ def _line(entry: Entry, wording: Wording, zone: ZoneInfo) -> Line:
             name=entry.who or entry.address or words["the_teacher"], channel=entry.channel
         ),
         kinds=", ".join(names) if entry.direction == "in" else words["log"]["out"],
-        asked=tuple(wording.quoted(text, 220) for text in entry.asked),
+        asked=tuple(wording.quoted(text, 220) for text in entry.asked if text != entry.summary),
         agreed=tuple(wording.quoted(text, 220) for text in entry.agreed),
         dues=tuple(f"{words['what'][what]}: {wording.moment(at)}" for at, what, _text in entry.dues),
         answered=_dated(date.fromisoformat(entry.answered[:10]), wording) if entry.answered else "",
