@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from triage.classify import LABELS
-from triage.corpus import Record, load_corpus, load_sentences, near_duplicates, problems
+from triage.corpus import Record, load_corpus, load_drafts, load_sentences, near_duplicates, problems
 from triage.errors import UsageError
 from triage.message import parse_message
 from triage.resources import corpus_path, shipped
@@ -54,6 +54,38 @@ def test_sentences_are_marked_as_documented() -> None:
         assert len(sentence.marks) == 1 or not {"other", "not_school"} & set(sentence.marks), sentence.text
         words = plain(sentence.text)
         assert len(words.split()) < 8 or words not in held_out, sentence.text
+
+
+DRAFTS = load_drafts(corpus_path())
+
+
+def test_drafts_are_marked_as_documented() -> None:
+    """No author in both splits, no text twice, each mark a place in its text; half of the sentences are near-misses."""
+    splits = {(draft.author, draft.split) for draft in DRAFTS}
+    assert len(splits) == len({author for author, _ in splits})
+    assert len({plain(draft.text) for draft in DRAFTS}) == len(DRAFTS)
+    assert len({draft.id for draft in DRAFTS}) == len(DRAFTS)
+    for draft in DRAFTS:
+        assert all(0 <= span.start < span.end <= len(draft.text) for span in draft.spans), draft.id
+    learned = [draft for draft in DRAFTS if draft.split == "train"]
+    assert sum(not draft.whole for draft in learned) >= 1500
+    assert sum(draft.whole for draft in learned) >= 200
+    single = [draft for draft in learned if not draft.whole]
+    assert sum(not draft.spans for draft in single) >= len(single) * 0.45
+
+
+def test_no_draft_to_measure_on_is_a_copy() -> None:
+    """No whole draft of the held-out part shares a quarter of its runs of five words with one to learn from."""
+    runs = [(draft.split, shingles(draft.text)) for draft in DRAFTS if draft.whole]
+    learned = set().union(*(found for split, found in runs if split == "train"))
+    for split, found in runs:
+        if split == "heldout" and len(found) >= 20:
+            assert len(found & learned) <= 0.25 * len(found)
+
+
+def shingles(text: str) -> set[str]:
+    words = plain(text).split()
+    return {" ".join(words[at : at + 5]) for at in range(len(words) - 4)}
 
 
 def test_evidence_is_in_the_mail() -> None:

@@ -13,10 +13,14 @@ from tests.conftest import Household
 from triage.calmer import calmer, findings_of, lowered
 from triage.classify import PRIMARIES
 from triage.config import LANGUAGES, Language
+from triage.corpus import load_drafts
 from triage.draft import LONGEST_WORDS, TONES, Limits, Tones, other_children, own_spans, remarks, shouts, tones_of
+from triage.draft_figures import report
 from triage.errors import ModelError
+from triage.figures import table_of
+from triage.fit_tone import read
 from triage.prompts import word_table
-from triage.resources import shipped
+from triage.resources import corpus_path, shipped
 from triage.tone import ToneModel, load, save
 
 MODEL = load(shipped("models") / "tone.skops")
@@ -214,6 +218,13 @@ def test_the_familys_names_come_from_the_configuration(household: Household) -> 
     done = household.run("check", "-", "--json", stdin=b"Yesterday Jaden hit Maya on the bus. What was seen?")
     kinds = [finding["kind"] for finding in json.loads(done.stdout)["findings"]]
     assert "sensitive" in kinds
+
+
+def test_the_card_tells_the_truth() -> None:
+    """The shipped model of tones has the figures of its card."""
+    held_out = [draft for draft in load_drafts(corpus_path()) if draft.split == "heldout"]
+    card = (shipped("models") / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert table_of(report(read(held_out, MODEL))) in card
 
 
 def test_a_damaged_model_is_named(tmp_path: Path) -> None:
