@@ -15,13 +15,13 @@ from typing import Annotated, Any
 
 import typer
 
-from triage import explain
+from triage import explain, oauth2
 from triage.answering import parsed_day
 from triage.classify import LABELS, PRIMARIES, unreadable_json
 from triage.config import Account, Config
 from triage.console import Settings, app, command, corrections_in, ensure_model, print_json, progress_bar, say
 from triage.corpus import Draft
-from triage.credentials import store_secret
+from triage.credentials import store_grant, store_secret
 from triage.delivery import day_window, deliver, digest_of, write_files
 from triage.digest import to_html, to_text
 from triage.doctor import examine
@@ -381,15 +381,51 @@ def password(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its name in the configuration.")],
 ) -> None:
     """Store an account's password in the system's keyring (asked for, or read from standard input)."""
-    config = settings.load()
-    if account not in {known.name for known in config.accounts}:
-        names = ", ".join(known.name for known in config.accounts) or "none"
-        raise UsageError(f'there is no account "{account}" in {settings.config_path}; there are: {names}')
-    secret = getpass.getpass(f"Password for {account}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    if not secret:
-        raise UsageError("no password was given")
-    store_secret(account, secret)
+    _account_named(settings, account)
+    store_secret(account, _asked_secret(f"Password for {account}: "))
     say("stored")
+
+
+@command("signin")
+def sign_in(
+    settings: Settings,
+    name: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its name in the configuration.")],
+    device: Annotated[bool, typer.Option("--device", help="Type a code on another device; no browser here.")] = False,
+    with_secret: Annotated[
+        bool, typer.Option("--client-secret", help="Ask for the client's secret (Google's desktop clients have one).")
+    ] = False,
+) -> None:
+    """Sign in to an account with auth = "oauth2", and keep the grant in the system's keyring."""
+    account = _account_named(settings, name)
+    if account.auth != "oauth2":
+        raise UsageError(f'account "{name}": has auth = "{account.auth}"; run `triage password {name}`')
+    client_secret = _asked_secret(f"Client secret for {name}: ") if with_secret else ""
+
+    def show(url: str) -> None:
+        say(url if device else f"agree in the browser; if none opens, go to {url}")
+        if not device:
+            webbrowser.open(url)
+
+    sign = oauth2.sign_in_elsewhere if device else oauth2.sign_in_here
+    grant = sign(account, client_secret, show)
+    store_grant(account, grant)
+    say("signed in; the grant is kept in the keyring")
+
+
+def _account_named(settings: Settings, name: str) -> Account:
+    config = settings.load()
+    found = next((known for known in config.accounts if known.name == name), None)
+    if found is None:
+        names = ", ".join(known.name for known in config.accounts) or "none"
+        raise UsageError(f'there is no account "{name}" in {settings.config_path}; there are: {names}')
+    return found
+
+
+def _asked_secret(prompt: str) -> str:
+    secret = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if not secret:
+        raise UsageError("nothing was given")
+    return secret
 
 
 @command("demo")

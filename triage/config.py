@@ -103,6 +103,16 @@ class OAuth2Endpoints(Table):
     token_endpoint: Line
     scope: Line
     client_id: Line
+    device_authorization_endpoint: Line | None = None
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> "OAuth2Endpoints":
+        named = ("authorization_endpoint", "token_endpoint", "device_authorization_endpoint")
+        for name in named:
+            url = getattr(self, name)
+            if url is not None and not url.startswith("https://"):
+                raise _invalid(f'{name} must begin with "https://"')
+        return self
 
 
 def _provider_form(value: object) -> str:
@@ -126,6 +136,7 @@ class Account(Table):
         ]
         | None
     ) = None
+    oauth2_client_id: Line | None = None
     password_command: Annotated[tuple[Line, ...], Field(min_length=1)] | None = None
     folder: Line = "INBOX"
     lookback_days: Annotated[int, Field(ge=0, le=3650)] = 30

@@ -82,7 +82,11 @@ def sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> Non
         raise CredentialError(f"{who}: the stored secret holds a line break; store it again")
     try:
         if account.auth == "oauth2":
-            client.oauth2_login(account.username, secret)
+            # OAUTHBEARER is the standard (RFC 7628); XOAUTH2 is what the two large providers have.
+            if client.has_capability("AUTH=OAUTHBEARER") and not client.has_capability("AUTH=XOAUTH2"):
+                client.oauthbearer_login(account.username, secret)
+            else:
+                client.oauth2_login(account.username, secret)
         elif not secret.isascii() or not account.username.isascii():
             client.plain_login(account.username, secret)
         else:
@@ -93,6 +97,10 @@ def sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> Non
         broken = isinstance(error.__context__, imap_errors.IMAPClientAbortError | OSError) or isinstance(error, OSError)
         if broken or any(code in text for code in ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "TOO MANY")):
             raise MailboxError(f"{who}: the server cannot sign anybody in just now; try again later") from None
+        if account.auth == "oauth2" and account.password_command is None:
+            raise SignInRefusedError(
+                f"{who}: the server refused the sign-in; run `triage signin {account.name}` again"
+            ) from None
         given = "by password_command" if account.password_command else f"with `triage password {account.name}`"
         raise SignInRefusedError(
             f"{who}: the server refused user name and password; "

@@ -5,6 +5,7 @@ A secret is never put into an argument, an environment variable, a log or an exc
 
 import subprocess
 import sys
+import threading
 
 import keyring  # noqa: TID251 - the one place
 import keyring.backend  # noqa: TID251 - the one place
@@ -12,6 +13,7 @@ import keyring.errors  # noqa: TID251 - the one place
 
 from triage.config import Account
 from triage.errors import CredentialError
+from triage.oauth2 import AccessToken, Grant, renew
 
 SERVICE = "triage"
 COMMAND_SECONDS = 60
@@ -22,11 +24,46 @@ def secret_of(account: Account) -> str:
     if account.password_command is not None:
         return _from_command(account)
     if account.auth == "oauth2":
-        raise CredentialError(
-            f'account "{account.name}": auth = "oauth2" needs a password_command that prints an access token '
-            "(docs/accounts.md names helpers that do)"
-        )
-    return _from_keyring(account.name)
+        return _access_token(account)
+    return _from_keyring(account.name, f"triage password {account.name}")
+
+
+_tokens: dict[str, AccessToken] = {}
+_renewing = threading.Lock()
+
+
+def _access_token(account: Account) -> str:
+    """An access token that lasts a while yet, renewed where it does not."""
+    with _renewing:
+        known = _tokens.get(account.name)
+        if known is None or not known.fresh:
+            try:
+                grant = Grant.from_text(_from_keyring(_grant_name(account), f"triage signin {account.name}"))
+            except ValueError:
+                how = f"triage signin {account.name}"
+                raise CredentialError(
+                    f'account "{account.name}": what the keyring holds is no sign-in; run `{how}`'
+                ) from None
+            known, newer = renew(account, grant)
+            if newer != grant:
+                # Some providers take each refresh token only once.
+                store_grant(account, newer)
+            _tokens[account.name] = known
+        return known.text
+
+
+def drop_access_token(account: Account) -> bool:
+    """Forget an access token that the server did not take; True where another can be had."""
+    return _tokens.pop(account.name, None) is not None
+
+
+def store_grant(account: Account, grant: Grant) -> None:
+    """Keep what a sign-in gave. Raises `CredentialError`."""
+    store_secret(_grant_name(account), grant.to_text())
+
+
+def _grant_name(account: Account) -> str:
+    return f"{account.name} oauth2"
 
 
 def _from_command(account: Account) -> str:
@@ -51,7 +88,7 @@ def _from_command(account: Account) -> str:
     return secret
 
 
-def _from_keyring(name: str) -> str:
+def _from_keyring(name: str, how: str) -> str:
     _usable_backend(name)
     try:
         secret = keyring.get_password(SERVICE, name)
@@ -61,7 +98,9 @@ def _from_keyring(name: str) -> str:
             f'account "{name}": the keyring cannot be read ({type(error).__name__}); unlock it, or set password_command'
         ) from None
     if secret is None:
-        raise CredentialError(f'account "{name}": no password stored; run `triage password {name}`')
+        account = name.removesuffix(" oauth2")
+        what = "password" if account == name else "sign-in"
+        raise CredentialError(f'account "{account}": no {what} stored; run `{how}`')
     return secret
 
 

@@ -204,8 +204,11 @@ def _is_late(verdict: Verdict, situation: str) -> bool:
 def _distinct(verdict: Verdict, situation: str) -> list[Any]:
     """What the mail says, that which the card is about first."""
     ordered = sorted(verdict.evidence, key=lambda item: item.label != situation)
-    by_text = {item.text: item for item in reversed(ordered)}
-    return list(reversed(by_text.values()))[:4]
+    by_text: dict[str, Any] = {}
+    for item in ordered:
+        by_text.setdefault(item.text, item)
+    found = list(by_text.values())
+    return ([item for item in found if len(item.text.split()) >= _SENTENCE] or found)[:4]
 
 
 def _views(values: dict[str, Any], verdict: Verdict, wording: Wording) -> dict[str, dict[str, Any]]:
@@ -255,7 +258,22 @@ def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written:
 
 def _evidence(verdict: Verdict, label: str, wording: Wording) -> str:
     # Short, since it is repeated; the whole sentence stands among what the mail says.
-    return next((wording.quoted(item.text, 80) for item in verdict.evidence if item.label == label), "")
+    texts = [item.text for item in verdict.evidence if item.label == label]
+    said = next((text for text in texts if len(text.split()) >= _SENTENCE), next(iter(texts), ""))
+    return wording.quoted(_clause(one_line(said, 2000)), 80) if said else ""
+
+
+def _clause(text: str) -> str:
+    """A sentence cut where it pauses, so that what is repeated of it reads as whole words do."""
+    if len(text) <= _REPEATED:
+        return text
+    ends = [match.start() for match in _PAUSES.finditer(text) if _REPEATED // 3 <= match.start() <= _REPEATED]
+    return text[: ends[-1]] if ends else text
+
+
+# A quotation of fewer words than this says little; one of more letters than that is cut when it is repeated.
+_SENTENCE, _REPEATED = 4, 80
+_PAUSES = re.compile(r"[,;:] |\.{3} ?|…| [–—-] | (?:and|but|so|because|when|while|then|y|pero|porque|cuando|luego) ")
 
 
 def _when(verdict: Verdict, wording: Wording) -> str:

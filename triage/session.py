@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from triage.config import Account, Config
-from triage.credentials import secret_of
+from triage.credentials import drop_access_token, secret_of
 from triage.cycle import run_pass
-from triage.errors import TriageError
+from triage.errors import SignInRefusedError, TriageError
 from triage.judge import Household
 from triage.mailbox import Mailbox
 from triage.observe import Pass, Report
@@ -56,7 +56,13 @@ class Session:
 
     def connect(self, account: Account) -> Mailbox:
         """Sign in; the connection can be cut by `interrupt`."""
-        box = Mailbox.connect(account, self.secret(account))
+        try:
+            box = Mailbox.connect(account, self.secret(account))
+        except SignInRefusedError:
+            # An access token may be taken back before its time; a new one is tried once.
+            if account.auth != "oauth2" or not drop_access_token(account):
+                raise
+            box = Mailbox.connect(account, self.secret(account))
         self.opened = [*(known for known in self.opened if not known.dead), box]
         return box
 
