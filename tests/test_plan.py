@@ -75,7 +75,7 @@ def test_a_usual_mail_is_tagged_then_moved_then_gets_its_note() -> None:
         ({"verdict": verdict(school=False, primary="not_school", labels=())}, []),
         ({"verdict": verdict(flags=("bulk",))}, ["tag", "move"]),
         ({"verdict": verdict(flags=("bulk", "plan"))}, ["tag", "move", "note"]),
-        ({"verdict": verdict(labels=(), primary="other_school")}, ["tag", "move"]),
+        ({"verdict": verdict(labels=(), primary="other_school")}, ["tag", "move", "note"]),
         ({"verdict": verdict(labels=(), primary="other_school", needs_reply=True)}, ["tag", "move", "note"]),
         ({"verdict": verdict(urgent=True)}, ["tag", "note"]),
         ({"verdict": verdict(flags=("safety",))}, ["tag", "note"]),

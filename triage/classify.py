@@ -152,7 +152,7 @@ def unreadable_json(path: str, error: str) -> dict[str, Any]:
     empty: dict[str, Any] = dict.fromkeys(
         ("message_id", "subject", "date", "school", "primary", "child", "teacher", "sender", "language")
     )
-    lists: dict[str, Any] = {key: [] for key in ("labels", "due", "warnings", "flags", "evidence")}
+    lists: dict[str, Any] = {key: [] for key in ("labels", "due", "warnings", "flags", "evidence", "cancelled")}
     flags = {"unsure": True, "reason": error, "needs_reply": False, "urgent": False}
     return {"path": path, **empty, **lists, **flags, "scores": {}, "error": error}
 

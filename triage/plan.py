@@ -205,14 +205,19 @@ def _gmail_labels(verdict: Verdict, abilities: Abilities) -> tuple[str, ...]:
 
 def deserves_card(verdict: Verdict) -> bool:
     """Whether calm-response prompts help here: personal mail about the child, not bulk."""
-    if "bulk" in verdict.flags and not {"plan", "safety"} & set(verdict.flags):
+    if _is_newsletter(verdict):
         return False
     return bool(verdict.unsure or verdict.labels or verdict.needs_reply or {"plan", "safety"} & set(verdict.flags))
 
 
+def _is_newsletter(verdict: Verdict) -> bool:
+    return "bulk" in verdict.flags and not {"plan", "safety"} & set(verdict.flags)
+
+
 def _appending(case: Case, abilities: Abilities, prompts: PromptSettings, beside: str) -> list[Action]:
     actions = []
-    if case.note is not None and "note" in prompts.deliver:
+    # A note is prepared only where it helps; a newsletter gets none whatever was prepared.
+    if case.note is not None and "note" in prompts.deliver and not _is_newsletter(case.verdict):
         actions.append(_append("note", case, beside, case.note))
     if case.draft is not None and "draft" in prompts.deliver and abilities.drafts and _may_draft(case.verdict):
         actions.append(_append("draft", case, abilities.drafts, case.draft))
