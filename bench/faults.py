@@ -1,0 +1,58 @@
+"""Every command of a day goes wrong once, in every way, against a real Dovecot: nothing may be lost, doubled or misplaced.
+
+`python -m bench.faults [STEP]` takes every STEP-th point (default 1: all). Servers with MOVE, with UIDPLUS alone, with
+neither.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.dovecot import start_dovecot
+from tests.support.faults import KINDS, Fault
+from tests.support.points import Days, held_against
+
+SERVERS = {
+    "MOVE": "",
+    "UIDPLUS": "IMAP4rev1 LITERAL+ UIDPLUS NAMESPACE CHILDREN SPECIAL-USE",
+    "neither": "IMAP4rev1 SPECIAL-USE",
+}
+# Fewer would mean that the day has shrunk and the test with it.
+LEAST_POINTS = 60
+
+
+def main() -> int:
+    """A table: server, fault, points, and each kind of damage; 1 where there is any."""
+    step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    worst = 0
+    print("| server | fault | points | lost | doubled | misplaced | notes | drafts | digests | \\Deleted | tries at most |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    started = time.monotonic()
+    for name, capability in SERVERS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            server = start_dovecot(Path(folder) / "dovecot", capability=capability)
+            try:
+                with Days(server, Path(folder)) as days:
+                    golden, _, _ = days.day(None)
+                    verbs = list(days.proxy.seen)
+                    if len(verbs) * len(KINDS) < LEAST_POINTS:
+                        print(f"only {len(verbs)} commands were seen")
+                        return 1
+                    for kind in KINDS:
+                        faults = [Fault(at, kind) for at in range(0, len(verbs), step)]
+                        found = held_against(days, golden, faults, verbs)
+                        print(
+                            f"| {name} | {kind} | {found.points} | {found.lost} | {found.doubled} | {found.misplaced} "
+                            f"| {found.notes} | {found.drafts} | {found.digests} | {found.deleted} | {found.passes} |",
+                            flush=True,
+                        )
+                        worst |= not found.none
+            finally:
+                server.stop()
+    print(f"{time.monotonic() - started:.0f} s")
+    return int(worst)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""A proxy in front of a real IMAP server that makes one command of a run go wrong, and a run that is held against it.
+
+The faults are those of a network and of servers: the connection is cut before, inside or after a command (after: the
+server has done it, and its answer is lost), or the server says NO or BAD to it.
+"""
+
+import re
+import socket
+import threading
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["before", "inside", "after", "no", "bad"]
+KINDS: tuple[Kind, ...] = ("before", "inside", "after", "no", "bad")
+_LITERAL = re.compile(rb"\{(\d+)(\+?)\}\r\n$")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, at the so-manieth command of a run (over all its connections, from 0)."""
+
+    at: int
+    kind: Kind
+
+
+@dataclass
+class FaultProxy:
+    """Listens on loopback; `seen` are the verbs of the commands that passed, in order."""
+
+    upstream: int
+    fault: Fault | None = None
+    seen: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self) -> None:
+        self._listener.close()
+
+    def begin(self, fault: Fault | None) -> None:
+        """Count anew, with another fault."""
+        with self._lock:
+            self.fault, self.seen = fault, []
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=_Connection(self, client).serve, daemon=True).start()
+
+    def take(self, verb: str) -> Fault | None:
+        """Note a command; its fault, if it is the one."""
+        with self._lock:
+            self.seen.append(verb)
+            fault = self.fault
+            return fault if fault is not None and fault.at == len(self.seen) - 1 else None
+
+
+class _Connection:
+    """One client and its server."""
+
+    def __init__(self, proxy: FaultProxy, client: socket.socket) -> None:
+        self._proxy, self._client = proxy, client
+        self._server = socket.create_connection(("127.0.0.1", proxy.upstream), timeout=30)
+        self._lost: bytes | None = None
+        self._done = threading.Event()
+
+    def serve(self) -> None:
+        threading.Thread(target=self._answers, daemon=True).start()
+        with suppress(OSError), self._client.makefile("rb") as lines:
+            while line := lines.readline():
+                if not self._command(line, lines):
+                    break
+        self._cut()
+
+    def _command(self, line: bytes, lines: object) -> bool:
+        """Pass a command on, or let it go wrong; False where the connection ends with it."""
+        words = line.split()
+        if len(words) < 2 or line.strip().upper() == b"DONE":
+            self._server.sendall(line)
+            return True
+        tag = words[0]
+        verb = b" ".join(words[1:3] if words[1].upper() == b"UID" else words[1:2]).decode("ascii", "replace").upper()
+        fault = self._proxy.take(verb)
+        match fault.kind if fault is not None else None:
+            case "before":
+                return False
+            case "no" | "bad" as word if not _LITERAL.search(line):
+                self._client.sendall(tag + f" {word.upper()} injected\r\n".encode())
+                return True
+            case "inside" if not _LITERAL.search(line):
+                self._server.sendall(line[: max(1, len(line) // 2)])
+                return False
+            case "after":
+                self._lost = tag
+        return self._whole(line, lines, cut=fault is not None and fault.kind == "inside")
+
+    def _whole(self, line: bytes, lines: object, *, cut: bool) -> bool:
+        """A command with its literals; with `cut`, only half of the first one."""
+        self._server.sendall(line)
+        while match := _LITERAL.search(line):
+            size = int(match[1])
+            data = lines.read(size)  # type: ignore[attr-defined]
+            if cut:
+                self._server.sendall(data[: size // 2])
+                return False
+            self._server.sendall(data)
+            line = lines.readline()  # type: ignore[attr-defined]
+            self._server.sendall(line)
+        if self._lost is not None:
+            self._done.wait(20)
+            return False
+        return True
+
+    def _answers(self) -> None:
+        rest = b""
+        with suppress(OSError):
+            while data := self._server.recv(65536):
+                if self._lost is None:
+                    self._client.sendall(data)
+                    continue
+                # A continuation request still has to pass, or the command would never be whole.
+                rest += data
+                if rest.startswith(b"+ "):
+                    self._client.sendall(rest)
+                    rest = b""
+                if re.search(rb"(?:^|\r\n)" + re.escape(self._lost) + rb" ", rest):
+                    break
+        self._done.set()
+        self._cut()
+
+    def _cut(self) -> None:
+        for end in (self._client, self._server):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                end.close()
+
+
+@dataclass
+class Damage:
+    """What faults did: counts over all points; all but `points` and `passes` are to be zero."""
+
+    points: int = 0
+    lost: int = 0
+    doubled: int = 0
+    misplaced: int = 0
+    notes: int = 0
+    drafts: int = 0
+    digests: int = 0
+    deleted: int = 0
+    corrections: int = 0
+    unfinished: int = 0
+    passes: int = 0
+    by_verb: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def none(self) -> bool:
+        """Whether everything ended as it does without a fault."""
+        names = ("lost", "doubled", "misplaced", "notes", "drafts", "digests", "deleted", "corrections", "unfinished")
+        return not any(getattr(self, name) for name in names)

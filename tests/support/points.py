@@ -1,0 +1,144 @@
+"""One household's day (a pass, then the digest) behind a faulty network, compared with the same day without a fault."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from tests.support.dovecot import PASSWORD, Dovecot
+from tests.support.faults import Damage, Fault, FaultProxy
+from tests.support.mail import a_mail
+from triage.config import Config
+from triage.delivery import deliver
+from triage.errors import TriageError
+from triage.judge import Household as Judged
+from triage.resources import shipped_model_path
+from triage.session import Session
+from triage.store import Store
+from triage.worker import Worker
+
+KINDS = ("homework", "behavior", "meeting_request", "praise", "other_school", "not_school")
+# After a fault a day has so many tries to come out right.
+TRIES = 3
+_OURS = "triage.invalid"
+
+
+@dataclass(frozen=True)
+class State:
+    """A mailbox as it stands: where each mail is, how many notes, drafts and digests there are, what is marked deleted."""
+
+    places: Counter[tuple[str, str]]
+    notes: int
+    drafts: int
+    digests: int
+    deleted: int
+
+    @property
+    def ids(self) -> Counter[str]:
+        """How often each mail is there."""
+        found: Counter[str] = Counter()
+        for (message_id, _), count in self.places.items():
+            found[message_id] += count
+        return found
+
+
+class Days:
+    """Runs the same day again and again, each with a mailbox and a state of its own."""
+
+    def __init__(self, server: Dovecot, folder: Path) -> None:
+        self._server, self._folder = server, folder
+        self.proxy = FaultProxy(server.plain_port)
+        self._number = 0
+        self._now = datetime.now(UTC) + timedelta(days=1)
+        config = self._config("nobody")
+        self._worker = Worker(Judged(config, own_addresses=("parent@mailbox.example",)), shipped_model_path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._worker.close()
+        self.proxy.stop()
+
+    def _config(self, user: str) -> Config:
+        return Config.model_validate_json(
+            f"""{{"timezone": "UTC", "children": [{{"name": "Maya"}}],
+            "accounts": [{{"name": "home", "host": "127.0.0.1", "port": {self.proxy.port}, "security": "none",
+            "username": "{user}"}}], "school": {{"domains": ["maplewood.k12.example"]}},
+            "prompts": {{"deliver": ["digest", "note", "draft"]}}, "digest": {{"at": "00:00", "empty": true}}}}"""
+        )
+
+    def day(self, fault: Fault | None) -> tuple[State, int, int]:
+        """The mailbox at the end, how many tries it took (0: it never ended well), and how many corrections were seen."""
+        self._number += 1
+        user = self._server.new_user()
+        with self._server.client(user) as client:
+            for number, kind in enumerate(KINDS):
+                client.append("INBOX", a_mail(kind, number=number))
+        self.proxy.begin(fault)
+        tries = corrections = 0
+        with self._session(user) as session:
+            for attempt in range(1, TRIES + 1):
+                try:
+                    report = session.run(session.config.accounts[0], session.store.begin_run("once", self._now))
+                    corrections += report.corrections
+                    deliver(session, self._now.date())
+                except TriageError:
+                    continue
+                if not report.failed and not report.error:
+                    tries = attempt
+                    break
+        return self.look(user), tries, corrections
+
+    @contextmanager
+    def _session(self, user: str) -> Iterator[Session]:
+        with Store(self._folder / f"state{self._number}") as store:
+            yield Session(
+                self._config(user), store, self._worker, None, clock=lambda: self._now, secret=lambda _: PASSWORD
+            )
+
+    def look(self, user: str) -> State:
+        """Read the mailbox by another client."""
+        places: Counter[tuple[str, str]] = Counter()
+        marks: Counter[str] = Counter()
+        deleted = 0
+        with self._server.client(user) as client:
+            for flags, _, name in client.list_folders():
+                if b"\\Noselect" in flags:
+                    continue
+                client.select_folder(name, readonly=True)
+                fields = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID X-TRIAGE)]"
+                for data in client.fetch(client.search(), ["FLAGS", fields]).values():
+                    head = next(value for key, value in data.items() if key.startswith(b"BODY[")).decode()
+                    deleted += b"\\Deleted" in data[b"FLAGS"]
+                    message_id = re.search(r"<[^>]+>", head)
+                    if _OURS in head:
+                        kind = re.search(r"(?i)x-triage: (\w+)", head)
+                        marks[kind[1] if kind else "?"] += 1
+                    else:
+                        places[(message_id[0] if message_id else "?", name)] += 1
+        return State(places, marks["note"], marks["draft"], marks["digest"], deleted)
+
+
+def held_against(days: Days, golden: State, faults: Sequence[Fault], verbs: Sequence[str]) -> Damage:
+    """What each fault did, compared with the day without one."""
+    found = Damage()
+    for fault in faults:
+        state, tries, corrections = days.day(fault)
+        found.points += 1
+        found.by_verb[verbs[fault.at] if fault.at < len(verbs) else "?"] += 1
+        found.lost += sum((golden.ids - state.ids).values())
+        found.doubled += sum((state.ids - golden.ids).values())
+        found.misplaced += sum((state.places - golden.places).values())
+        found.notes += abs(state.notes - golden.notes)
+        found.drafts += abs(state.drafts - golden.drafts)
+        found.digests += abs(state.digests - golden.digests)
+        found.deleted += state.deleted
+        found.corrections += corrections
+        found.unfinished += tries == 0
+        found.passes = max(found.passes, tries)
+    return found
