@@ -153,7 +153,7 @@ def test_an_empty_day_says_so_truthfully() -> None:
     found = digest(row(1, NOT_SCHOOL))
     assert found.empty
     assert "No school mail since Wednesday, January 7 at 6:30 AM." in to_text(found, Wording("en"))
-    assert "Looked at 1 mails: 0 from school" in to_text(found, Wording("en"))
+    assert "Looked at 1 mail: 0 from school" in to_text(found, Wording("en"))
 
 
 def test_mail_that_could_not_be_handled_is_told() -> None:

@@ -129,6 +129,31 @@ def test_the_plainest_tone_comes_first() -> None:
     assert tones_of(weak, Limits()) == ["blame"]
 
 
+def test_the_parents_own_words_are_not_taken_for_quoted_ones() -> None:
+    """Theirs is a sentence like "On Monday you wrote:"; a saved mail is read below its fields; nothing is cleared unread."""
+    told = "On Monday you wrote:\nLeo is lazy.\nYou ALWAYS lie to us and I will get you fired."
+    assert any(kind in TONES for kind, _ in found(told))
+    assert own_spans("From: Dana\nTo: Ms. Holt\nSubject: Leo\n\nYou always lie.\n")
+
+
+def test_the_family_and_places_are_no_other_children() -> None:
+    """A surname, a town, a book, a late bus."""
+    for text in (
+        "My daughter Maya Rivera was pushed on the bus on Monday. What was seen?",
+        "Our son Leo loved the trip to Boston. Thank you!",
+        "Leo was a bit late because the bus from Oakland broke down. Is that alright?",
+        "Maya has trouble with the Lincoln essay. What could she do first?",
+    ):
+        assert "sensitive" not in [kind for kind, _ in found(text, "Maya", "Leo")], text
+
+
+def test_no_worry_is_no_worry() -> None:
+    """What is no problem asks for nothing; a line that a mail program draws is no blank."""
+    assert found("That's not a problem at all.") == []
+    assert found("I'm not worried, take your time.") == []
+    assert found("Thank you.\n________________________________\n") == []
+
+
 # --- A calmer way ----------------------------------------------------------------------------------------
 
 

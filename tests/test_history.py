@@ -49,7 +49,7 @@ def test_a_verdict_becomes_the_past() -> None:
     assert Past.of(verdict(unsure=True)) is None
     assert Past.of(verdict(school=False)) is None
     assert Past.of(verdict(date=None)) is None
-    assert Past.of(verdict()) == Past(NOW, "Maya", TEACHER, ("homework",))
+    assert Past.of(verdict()) == Past(NOW, "Maya", TEACHER, ("homework",), "Ms. Alvarez")
 
 
 @given(st.dates(date(2020, 1, 1), date(2040, 1, 1)), st.integers(1, 30))

@@ -151,9 +151,14 @@ def test_a_flag_or_the_done_folder_settles_it(household: Household) -> None:
 
 
 def test_the_other_parents_answer_settles_it(household: Household) -> None:
-    """A mail from neither school nor stranger-teacher in the thread."""
-    household.deliver(a_mail("meeting_request", number=900))
+    """A mail in the thread of somebody to whom the teacher wrote as well; not of anybody else."""
+    asks = a_mail("meeting_request", number=900).replace(b"To: parent@", b"To: sam@rivera.example, parent@")
+    household.deliver(asks)
     once(household)
+    stranger = a_mail("not_school", sender="Kim <kim@club.example>", extra="See you there!")
+    household.deliver(stranger.replace(b"Subject: ", f"In-Reply-To: {ASKED}\r\nSubject: ".encode(), 1))
+    once(household)
+    assert waiting(household) == [ASKED]
     other = a_mail(
         "not_school", sender="Sam Rivera <sam@rivera.example>", extra="Thanks, Thursday at 3:15 works for us."
     )
@@ -318,3 +323,99 @@ def test_a_first_letter_comes_from_the_parents_own_words(household: Household) -
     assert "504" not in letter
     assert "504" in household.run("intro", "--tell-plan").stdout
     assert len(letter.split()) <= 120
+
+
+# --- What a second reader found --------------------------------------------------------------------------
+
+
+def test_a_forward_is_no_answer(household: Household) -> None:
+    """Sent to the other parent in the teacher's thread: nothing is settled, no letter to the teacher is recorded."""
+    household.deliver(a_mail("meeting_request", number=900))
+    once(household)
+    sent(household, f"To: sam@rivera.example\r\nIn-Reply-To: {ASKED}\r\nMessage-ID: <f@x>\r\nSubject: Fwd: Maya")
+    once(household)
+    assert waiting(household) == [ASKED]
+    assert [entry["direction"] for entry in record(household)] == ["in"]
+
+
+def test_a_letter_is_recorded_under_the_teacher(household: Household) -> None:
+    """Whoever else it went to."""
+    teacher = '[[school.teachers]]\nname = "Ms. Alvarez"\naddress = "alvarez@maplewood.k12.example"\n'
+    household.write_config(teacher)
+    once(household)
+    sent(household, "To: alvarez@maplewood.k12.example\r\nCc: aaron@a.example\r\nMessage-ID: <l@x>\r\nSubject: Hello")
+    once(household)
+    (entry,) = record(household)
+    assert (entry["who"], entry["address"]) == ("Ms. Alvarez", "alvarez@maplewood.k12.example")
+
+
+def test_what_the_parent_files_is_recorded(household: Household) -> None:
+    """A mail that was not seen as the school's, moved into a folder of it."""
+    once(household)
+    household.deliver(a_mail("homework", number=940), a_mail("not_school", number=941))
+    once(household)
+    with household.server.client(household.user) as client:
+        client.select_folder("INBOX")
+        client.move(client.search(["HEADER", "Message-ID", "<not_school-941@test.example>"]), "School/Homework")
+    once(household)
+    assert {entry["message_id"] for entry in record(household)} == {
+        "<homework-940@test.example>",
+        "<not_school-941@test.example>",
+    }
+
+
+def test_a_held_note_comes_once_however_often_filing_failed(household: Household) -> None:
+    """The first try is cut short; the second plans the note anew; in the morning there is one."""
+    household.write_config('[prompts]\ncooling_off = "always"\n')
+    household.deliver(a_mail("behavior", number=950))
+    once(household)
+    with sqlite3.connect(household.state / "state.db") as db:
+        db.execute("UPDATE message SET status = 'failed', folder = 'INBOX' WHERE message_id LIKE '%950%'")
+    with household.server.client(household.user) as client:
+        client.select_folder("School/Behavior")
+        (uid,) = client.search(["HEADER", "Message-ID", "<behavior-950@test.example>"])
+        client.move([uid], "INBOX")
+        client.select_folder("INBOX")
+        (there,) = client.search(["HEADER", "Message-ID", "<behavior-950@test.example>"])
+        validity = client.folder_status("INBOX", ["UIDVALIDITY"])[b"UIDVALIDITY"]
+    with sqlite3.connect(household.state / "state.db") as db:
+        db.execute("UPDATE message SET uid = ?, uidvalidity = ?", (there, validity))
+    once(household)
+    with sqlite3.connect(household.state / "state.db") as db:
+        assert db.execute("SELECT count(*) FROM op WHERE state = 'held'").fetchone() == (1,)
+        db.execute("UPDATE message SET day = '2026-01-01T00:00:00.000000+00:00'")
+    once(household)
+    assert note_count(household) == 1
+
+
+def test_undo_reaches_the_filing_after_a_note_beside_a_draft_went(household: Household) -> None:
+    """What is done beside drafts is no run to put back."""
+    household.write_config("[prompts]\ncheck_drafts = true\n")
+    household.deliver(a_mail("behavior", number=960))
+    once(household)
+    answers = "In-Reply-To: <behavior-960@test.example>\r\n"
+    save_draft(household, "You never tell us anything. This is your fault.", answers=answers, age=timedelta(hours=1))
+    once(household)
+    with household.server.client(household.user) as client:
+        client.select_folder("Drafts")
+        client.delete_messages(client.search(["HEADER", "Message-ID", "<draft-47@mailbox.example>"]))
+        client.expunge()
+    once(household)
+    assert "1 messages put back" in household.run("undo").stdout
+    assert places(household)["<behavior-960@test.example>"][0] == "INBOX"
+
+
+def test_a_mistake_in_the_parents_own_wording_is_named(household: Household) -> None:
+    """Which file, what is wrong; no mail is blamed for it."""
+    own = household.folder / "wording" / "en"
+    own.mkdir(parents=True)
+    (own / "behavior.j2").write_text("{{ teacher {%")
+    household.deliver(a_mail("behavior", number=970))
+    done = household.run("once")
+    assert done.returncode == 2
+    assert "wording/en/behavior.j2" in done.stderr
+    assert "Traceback" not in done.stderr
+    (own / "behavior.j2").write_text("just words")
+    assert "has no ask_child" in household.run("once").stderr
+    (own / "behavior.j2").unlink()
+    assert once(household)["filed"] == 1

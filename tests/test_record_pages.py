@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.test_partnership import BASE, CONFIG
 from triage.config import LANGUAGES, Language
 from triage.prompts import Wording
-from triage.record import Entry, Wanted, chosen, days_of, laid_over
+from triage.record import Entry, Settled, Since, Wanted, chosen, days_of, laid_over
 from triage.record_pages import CSV_COLUMNS, appointments_of, make_page, to_csv, to_html, to_pdf, to_text
 
 ONE = replace(
@@ -85,10 +85,11 @@ def test_an_entry_survives_its_json() -> None:
 def test_what_was_learned_later_is_laid_over() -> None:
     """Labels of now, the day of the answer; what is no school mail is left out; the oldest first."""
     now = {("home", "a"): {"primary": "praise", "labels": ["praise"]}}
-    (first, second) = laid_over([TWO, ONE], now, {("home", "a"): "2026-01-08"})
+    settled = {("home", "a"): Settled(datetime(2026, 1, 8, 12, tzinfo=UTC), "sent")}
+    (first, second) = laid_over([TWO, ONE], Since(now, settled), CONFIG.zone)
     assert (first.labels, first.answered, second.key) == (("praise",), "2026-01-08", "b")
     gone = {("home", "a"): {"primary": "not_school", "labels": []}}
-    assert [entry.key for entry in laid_over([ONE, TWO], gone, {})] == ["b"]
+    assert [entry.key for entry in laid_over([ONE, TWO], Since(gone, {}), CONFIG.zone)] == ["b"]
 
 
 def test_what_is_asked_for_is_shown() -> None:

@@ -21,7 +21,7 @@ from triage.ledger import Ledger
 from triage.lock import StateLock
 from triage.notes import finding_lines
 from triage.prompts import Wording
-from triage.record import Entry, Wanted, chosen, laid_over
+from triage.record import Entry, Since, Wanted, chosen, laid_over, names
 from triage.record_pages import appointments_of, make_page, to_csv, to_html, to_pdf, to_text
 from triage.session import system_clock
 from triage.store import Store
@@ -88,26 +88,28 @@ def introduce(
 ) -> None:
     """A first letter to a teacher, from your own words in the configuration; it is printed, never sent."""
     config = settings.load()
-    about = next((one for one in config.children if child.lower() in (one.name.lower(), "")), None)
+    known = next((one for one in config.school.teachers if teacher and names(one.name, teacher)), None)
+    wanted = child or (known.children[0] if known is not None and len(known.children) == 1 else "")
+    if not wanted and len(config.children) > 1:
+        raise UsageError("name one of your children with --child")
+    about = next((one for one in config.children if wanted.lower() in (one.name.lower(), "")), None)
     if about is None:
-        names = ", ".join(one.name for one in config.children) or "none"
-        raise UsageError(f'{settings.config_path}: children: "{child}" is not there; configured: {names}')
+        listed = ", ".join(one.name for one in config.children) or "none"
+        raise UsageError(f'{settings.config_path}: children: "{wanted}" is not there; configured: {listed}')
     missing = [key for key in ("likes", "hard", "at_home") if not getattr(about, key)]
     if missing:
         raise UsageError(
             f"{settings.config_path}: children: {about.name}: write {' and '.join(missing)} first, each as a list of "
             'your own words, such as likes = ["drawing"]'
         )
-    known = next(
-        (one.name for one in config.school.teachers if teacher and teacher.lower() in one.name.lower()), teacher
-    )
+    name = known.name if known is not None else teacher
     wording = Wording(config.language, settings.overrides)
     words = wording.words
     typer.echo(
         wording.page(
             "intro",
             {
-                "greeting": words["greeting_named"].format(name=known) if known else words["greeting"],
+                "greeting": words["greeting_named"].format(name=name) if name else words["greeting"],
                 "child": about.name,
                 "likes": wording.listed(about.likes),
                 "hard": wording.listed(about.hard),
@@ -148,6 +150,7 @@ def forget(
         else:
             start = datetime.combine(before, time(), tzinfo=config.zone) if before is not None else None
             ledger.forget_senders(teacher)
+            ledger.forget_nudges(child, teacher)
             number = ledger.forget(ledger.keys_about(child, teacher, start))
             typer.echo(f"forgotten: {number} messages and entries")
     # Digests quote mail; those that are still wanted are made anew.
@@ -198,8 +201,8 @@ def show_log(
     wanted = Wanted(child, teacher, label, since, until)
     with Store(settings.state_path) as store:
         ledger = Ledger(store)
-        answers = {key: at.astimezone(config.zone).date().isoformat() for key, at in ledger.answers().items()}
-        entries = chosen(laid_over(ledger.entries(), ledger.verdicts(), answers), wanted)
+        later = Since(ledger.verdicts(), ledger.answers())
+        entries = chosen(laid_over(ledger.entries(), later, config.zone), wanted)
     about = ", ".join(filter(None, (child, teacher, label)))
     title = wording.words["log"]["title_of"].format(about=about) if about else ""
     _deliver(_rendered(entries, form, title, settings, wording), output)

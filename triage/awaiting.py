@@ -48,7 +48,9 @@ def waiting_of(
 def _asks(row: Stored) -> bool:
     verdict = _verdict(row)
     school = bool(verdict.get("school")) and verdict.get("sender") != "suspicious"
-    return school and bool(verdict.get("needs_reply")) and not verdict.get("unsure")
+    # Danger is no matter of two lines by Friday.
+    calm = "safety" not in verdict.get("flags", ()) and not verdict.get("unsure")
+    return school and calm and bool(verdict.get("needs_reply"))
 
 
 def _verdict(row: Stored) -> dict[str, Any]:

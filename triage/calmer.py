@@ -10,24 +10,34 @@ from functools import cache
 
 from triage.config import LANGUAGES, Language
 from triage.draft import TONES, Finding, Kind, Remark
-from triage.facts import detect_language
-from triage.lexicon import words
+from triage.lexicon import word_sets, words
 from triage.prompts import word_table
 
 
 def findings_of(remarks: Iterable[Remark], draft: str, language: Language) -> list[Finding]:
     """Remarks in words: why in the family's `language`, what to write instead in the language of the draft."""
-    written = detect_language(draft)
-    own: Language = next((code for code in LANGUAGES if code == written), language)
+    own = _language_of(draft, language)
     why = word_table(language, "calmer")["why"]
     told = list(remarks)
     # A raised voice in a charged sentence goes with the charge.
     leading = {r.start: r.kind for r in reversed(told) if r.kind in TONES}
     kinds = [leading.get(r.start, r.kind) if r.kind == "shouting" else r.kind for r in told]
     return [
-        Finding(r.text, r.start, r.end, r.kind, why[r.kind], calmer(r.text, kind, own))
+        # What to do about a blank or the length is said to the parent, not to the teacher.
+        Finding(r.text, r.start, r.end, r.kind, why[r.kind], calmer(r.text, kind, language if kind in _ADVICE else own))
         for r, kind in zip(told, kinds, strict=True)
     ]
+
+
+_ADVICE = ("blank", "too_long")
+
+
+def _language_of(draft: str, usual: Language) -> Language:
+    """The language that a draft is in; where its words do not tell, the family's."""
+    said = re.findall(r"[^\W\d_]+", draft.lower())
+    counts = {code: sum(word in word_sets("function_words")[code] for word in said) for code in LANGUAGES}
+    best = max(LANGUAGES, key=lambda code: counts[code])
+    return best if counts[best] > counts[usual] else usual
 
 
 def calmer(sentence: str, kind: Kind, language: Language) -> str:
@@ -75,6 +85,8 @@ def lowered(sentence: str) -> str:
 
     def quiet(match: re.Match[str]) -> str:
         word = match.group()
+        if word[:2] in ("I'", "I’"):
+            return f"I{word[1:].lower()}"
         known = word.lower() in words("acronyms") or word in ("I", "A")
         return word if known else word.lower()
 

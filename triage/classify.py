@@ -203,7 +203,8 @@ def _invitation(message: Message) -> Invitation | None:
     invited = message.invitation
     if invited is None or not isinstance(invited.at, datetime) or message.date is None:
         return invited
-    return replace(invited, at=invited.at.astimezone(message.date.tzinfo))
+    zone = message.date.tzinfo
+    return replace(invited, at=invited.at.astimezone(zone) if invited.at.tzinfo else invited.at.replace(tzinfo=zone))
 
 
 def _due(facts: Facts, scores: Scores, thresholds: Thresholds, invited: Invitation | None) -> tuple[DueDate, ...]:

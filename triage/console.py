@@ -82,6 +82,8 @@ class Settings:
         config = self.accounts()
         prepare_folder(self.state_path)
         ensure_model(self.state_path)
+        if config.prompts.check_drafts:
+            ensure_tone(self.state_path)
         with StateLock(self.state_path).acquire(command):
             session = Session.open(config, self.state_path, self.overrides)
             try:

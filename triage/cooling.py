@@ -12,6 +12,8 @@ from triage.days import digest_end
 
 # From this hour to the digest of the next morning it is evening.
 EVENING = time(17, 0)
+# With a digest in the evening, the night ends here.
+MORNING = time(6, 30)
 
 
 def held_until(verdict: Verdict, received: datetime, config: Config) -> datetime | None:
@@ -19,7 +21,8 @@ def held_until(verdict: Verdict, received: datetime, config: Config) -> datetime
     if config.prompts.cooling_off == "none" or not is_charged(verdict):
         return None
     local = received.astimezone(config.zone)
-    if config.prompts.cooling_off == "evening" and config.digest.at <= local.time() < EVENING:
+    morning = min(config.digest.at, MORNING) if config.digest.at >= EVENING else config.digest.at
+    if config.prompts.cooling_off == "evening" and morning <= local.time() < EVENING:
         return None
     until = digest_end(local.date(), config.digest.at, config.zone)
     if until <= local:

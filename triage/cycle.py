@@ -6,11 +6,9 @@ Last, see whom the parent answered.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from triage.apply import Applier, Outcome, in_groups
 from triage.beside import look_at_drafts
@@ -27,6 +25,7 @@ from triage.observe import (
     Visit,
     complete_corrections,
     judge,
+    kept_of,
     observe,
     observe_answers,
     remember_folders,
@@ -48,15 +47,12 @@ from triage.plan import (
     too_many_moves,
 )
 from triage.prompts import Wording
-from triage.record import entry_of, is_worth_recording
 from triage.rows import FolderState, Op
 
 # A watched folder that held at least so many messages and now holds none was emptied by accident, or reset.
 EMPTIED_FROM = 20
 # The messages of a batch are fetched and judged together.
 BATCH = 100
-
-_VERDICT = TypeAdapter(Verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +80,6 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     applier = Applier(box, work.store, account.name, work.clock, work.stop)
     if not work.dry_run:
         applier.recover()
-        _release(visit, applier)
         selected = box.select(account.folder)
     before = work.store.folder(account.name, account.folder)
     if problem := _reset(selected, before):
@@ -114,6 +109,8 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     if visit.report.filed or visit.report.review:
         remember_folders(visit)
     observe_answers(visit)
+    Ledger(work.store).complete(account.name)
+    _release(visit, applier)
     look_at_drafts(visit, applier, Wording(work.config.language))
     return visit.report
 
@@ -139,7 +136,9 @@ def _release(visit: Visit, applier: Applier) -> None:
     due = list[Op]()
     for op in Ledger(store).due_notes(name, visit.work.clock()):
         message = store.message(name, op.action.key)
-        if message is not None and message.status == "done" and (name, op.action.key) not in answered:
+        there = message is not None and message.status == "done" and message.place.folder == op.action.target
+        beside = there or (message is not None and op.action.kind == "draft" and message.status == "done")
+        if beside and (name, op.action.key) not in answered and visit.box.status(op.action.target) is not None:
             due.append(op)
         else:
             store.mark(op, "failed", detail="not needed any more")
@@ -321,6 +320,8 @@ def _act(
         keys = list(dict.fromkeys(action.key for action in group))
         with store.transaction():
             for key in keys:
+                # A note that waits from a try that was cut short is planned anew.
+                store.close_held(name, key)
                 store.save_message(_row(visit, entries[key], "pending", first=first))
             ops = store.journal(visit.work.run, name, group)
         outcome = applier.carry_out([op for op in ops if op.state != "held"])
@@ -342,9 +343,8 @@ def _save_idle(visit: Visit, entry: _Entry, *, first: bool) -> None:
     """A message with nothing to do: it is remembered, so that it is not read again."""
     store, name = visit.work.store, visit.work.account.name
     if entry.judgement.verdict is not None:
-        row = _row(visit, entry, "done", first=first)
-        store.save_message(row)
-        _record(visit, entry, row)
+        store.save_message(_row(visit, entry, "done", first=first))
+        _settle_thread(visit, entry)
     else:
         store.save_message(_row(visit, entry, "failed", first=first))
         store.set_status(name, entry.key, "failed", entry.judgement.error)
@@ -365,19 +365,17 @@ def _settle(visit: Visit, entry: _Entry, actions: Sequence[Action], outcome: Out
         store.set_status(name, entry.key, "done")
         if entry.key in outcome.places:
             store.set_place(name, entry.key, outcome.places[entry.key])
-        if (row := store.message(name, entry.key)) is not None:
-            _record(visit, entry, row)
 
 
-def _record(visit: Visit, entry: _Entry, row: Stored) -> None:
-    """Add a school mail to the record; a mail of somebody else in its thread settles what waited for an answer."""
+def _settle_thread(visit: Visit, entry: _Entry) -> None:
+    """What somebody answered to whom the teacher's mail went, too (the other parent), waits no longer."""
     store, judged = visit.work.store, entry.judgement
-    ledger = Ledger(store)
-    if is_worth_recording(row):
-        ledger.add_entry(entry_of(row))
-    elif judged.answers and judged.verdict is not None and not judged.verdict.school:
-        for answered in (found for one in judged.answers for found in store.by_message_id(one)):
-            ledger.add_answer(answered.account, answered.key, row.received or row.day, "answered by another")
+    if judged.verdict is None or judged.verdict.school:
+        return
+    for answered in (row for one in judged.answers for row in store.by_message_id(one)):
+        if judged.sender_address in (answered.judgement or {}).get("to", ()):
+            at = entry.summary.received or visit.work.clock()
+            Ledger(store).add_answer(answered.account, answered.key, at, "another")
 
 
 def _count(report: Report, verdict: Verdict | None, actions: Sequence[Action]) -> None:
@@ -407,15 +405,3 @@ def _row(visit: Visit, entry: _Entry, status: Status, *, first: bool) -> Stored:
         tags=entry.summary.flags,
         judgement=kept_of(entry.judgement),
     )
-
-
-def kept_of(judged: Judgement) -> dict[str, Any] | None:
-    """What the state keeps of a judgement: of mail that is not the school's, no word."""
-    if judged.verdict is None:
-        return None
-    if not judged.verdict.school and not judged.verdict.unsure:
-        return {"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None}
-    verdict = _VERDICT.dump_python(judged.verdict, mode="json")
-    card = judged.card.to_json() if judged.card else None
-    gist = asdict(judged.gist) if judged.gist else None
-    return {"verdict": verdict, "card": card, "gist": gist, "via": judged.via}

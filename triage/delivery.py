@@ -19,7 +19,7 @@ from triage.ledger import Ledger
 from triage.mailbox import Mail, Mailbox
 from triage.partnership import Nudge, View, nudge_of
 from triage.prompts import Wording
-from triage.record import Entry, laid_over
+from triage.record import Entry, Since, laid_over
 from triage.rows import Delivery
 from triage.session import Session
 from triage.store import Store
@@ -42,8 +42,9 @@ def _built(
     ledger = Ledger(store)
     rows, earlier = store.between(start, end), store.between(start - DATES_FROM, start)
     answers = ledger.answers()
-    shown = {key: at.date().isoformat() for key, at in answers.items()}
-    entries = [entry for entry in laid_over(ledger.entries(), ledger.verdicts(), shown) if _until(entry, end)]
+    whole = laid_over(ledger.entries(), Since(ledger.verdicts(), answers), config.zone)
+    entries = [entry for entry in whole if _until(entry, end)]
+    settled = {key for key, one in answers.items() if one.at <= end}
     nudge = nudge_of(View(end.astimezone(config.zone).date(), entries, ledger.nudges()), config, wording)
     day = Day(
         start,
@@ -52,7 +53,7 @@ def _built(
         earlier,
         troubles=store.troubles(),
         learned=store.learned_senders(),
-        waiting=waiting_of([*earlier, *rows], {key for key, at in answers.items() if at <= end}, config, end),
+        waiting=waiting_of([*earlier, *rows], settled, config, end),
         nudge=nudge.text if nudge is not None else "",
         held=ledger.held(end),
     )

@@ -65,7 +65,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Mails of one kind, by child and time; `more` counts those that are not shown whole."""
+    """Mails of one kind, by child and time."""
 
     kind: SectionKind
     title: str
@@ -178,7 +178,7 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
         sections=sections,
         dates=dates,
         waiting=tuple(day.waiting),
-        reminders=tuple(_reminder(one, wording) for one in reminders(day.waiting, day.start, day.end, config)),
+        reminders=tuple(_reminder(one, wording, config) for one in reminders(day.waiting, day.start, day.end, config)),
         nudge=day.nudge,
         offers=_offers(day),
         offer_how=words["offer_how" if config.filing.mode != "tag" else "offer_how_tag"].format(
@@ -304,13 +304,16 @@ def _counts(rows: Sequence[Stored], sections: Sequence[Section]) -> dict[str, in
 def _summary(counts: dict[str, int], words: dict[str, str]) -> str:
     named = [words[f"n_{kind}"].format(count=counts[kind]) for kind in ("now", "reply", "good") if counts[kind]]
     rest = counts["school"] - counts["now"] - counts["reply"] - counts["good"]
-    if rest or not named:
+    if rest or not (named or counts["seen"] == 0):
         named.append(words["n_other"].format(count=rest))
     return ", ".join(named)
 
 
-def _reminder(one: Waiting, wording: Wording) -> str:
-    return str(wording.words["digest"]["reminder"]).format(
+def _reminder(one: Waiting, wording: Wording, config: Config) -> str:
+    words, filed = wording.words["digest"], config.filing.mode != "tag"
+    put_away = words["put_away"].format(folder=f"{config.filing.root}/{config.filing.folders.done}") if filed else ""
+    return str(words["reminder"]).format(
+        put_away=put_away,
         teacher=one.teacher or wording.words["the_teacher"],
         subject=one.subject,
         since=wording.day(date.fromisoformat(one.since)),
@@ -321,13 +324,14 @@ def _reminder(one: Waiting, wording: Wording) -> str:
 def _closing_lines(counts: dict[str, int], day: Day, wording: Wording, zone: ZoneInfo) -> Iterable[str]:
     words, start = wording.words["digest"], day.start.astimezone(zone)
     if day.held:
-        yield words["held"].format(count=day.held)
+        yield words["held_one" if day.held == 1 else "held"].format(count=day.held)
     elif not day.troubles:
         yield (
             words["all_done"] if counts["school"] else words["nothing"].format(since=wording.moment(start.isoformat()))
         )
     if counts["seen"]:
-        yield words["counts"].format(**{name: counts[name] for name in ("seen", "school", "other")})
+        form = words["counts_one" if counts["seen"] == 1 else "counts"]
+        yield form.format(**{name: counts[name] for name in ("seen", "school", "other")})
     if counts["failed"]:
         yield words["trouble"].format(count=counts["failed"])
 
@@ -370,8 +374,9 @@ def to_mail(digest: Digest, wording: Wording, to: str, made: datetime) -> EmailM
     mail.set_content(to_text(digest, wording))
     mail.add_alternative(to_html(digest, wording), subtype="html")
     if digest.dates:
-        content = to_ics(map(_appointment, digest.dates), made)
-        mail.add_attachment(content, maintype="text", subtype="calendar", filename="school-dates.ics")
+        content = to_ics(map(_appointment, digest.dates), made).decode()
+        published = {"method": "PUBLISH"}
+        mail.add_attachment(content, subtype="calendar", filename="school-dates.ics", params=published)
     return mail
 
 

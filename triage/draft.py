@@ -21,6 +21,8 @@ TONES: tuple[Tone, ...] = get_args(Tone)
 LONGEST_WORDS = 300
 # A sentence's first so many findings are told; a fourth says nothing more.
 MOST_OF_A_SENTENCE = 3
+# From so many sentences on a draft is a letter.
+LETTER = 3
 # From this probability of a charge on, a raised voice is heard as one.
 _WARM = 0.15
 
@@ -44,9 +46,10 @@ class Tones:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Where probability becomes a finding."""
+    """Where probability becomes a finding: in a sentence or two, and in a letter, where one in many is too much."""
 
     charged: float = 0.5
+    letter: float = 0.5
     tones: Mapping[Tone, float] | None = None
 
     def tone(self, tone: Tone) -> float:
@@ -82,7 +85,8 @@ class Finding:
 
 def own_spans(draft: str) -> list[Span]:
     """The sentences that the parent wrote, with their places; none of quoted mail."""
-    return [Span(start, stop, draft[start:stop]) for start, stop in sentence_spans(without_quoted(draft))]
+    found = sentence_spans(without_quoted(draft)) or sentence_spans(draft)
+    return [Span(start, stop, draft[start:stop]) for start, stop in found]
 
 
 def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Iterable[str] = ()) -> list[Remark]:
@@ -91,7 +95,7 @@ def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Itera
     found: list[Remark] = []
     strangers = other_children(draft, children)
     for span, score in zip(spans, scores, strict=True):
-        kinds: list[Kind] = list(tones_of(score, limits))
+        kinds: list[Kind] = list(tones_of(score, limits, letter=len(spans) >= LETTER))
         if "sensitive" not in kinds and _names_badly(span.text, strangers):
             kinds.append("sensitive")
         # A glad "SO proud!!!" is no shouting.
@@ -103,9 +107,9 @@ def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Itera
     return sorted(found, key=lambda remark: remark.start)
 
 
-def tones_of(score: Tones, limits: Limits) -> list[Tone]:
+def tones_of(score: Tones, limits: Limits, *, letter: bool = False) -> list[Tone]:
     """The tones of a sentence, the plainest first; none where it charges nobody."""
-    if score.charged < limits.charged:
+    if score.charged < (limits.letter if letter else limits.charged):
         return []
     ordered = sorted(TONES, key=lambda tone: -score.tones[tone])
     return [tone for tone in ordered if score.tones[tone] >= limits.tone(tone)] or ordered[:1]
@@ -126,7 +130,11 @@ def shouts(sentence: str) -> bool:
     return len(loud) >= 2
 
 
-_BLANK = re.compile(r"_{3,}|\[[^\]\n]{1,80}\]")
+# A line of nothing but underscores is what a mail program draws.
+_BLANK = re.compile(
+    r"(?<!_)(?!(?m:^_{5,}\s*$))_{3,}|\[[^\]\n]*\b(?:your|name|day|date|time|su|nombre|día|fecha|hora)\b[^\]\n]*\]",
+    re.IGNORECASE,
+)
 
 
 def _blanks(own: str) -> Iterator[Remark]:
@@ -139,11 +147,12 @@ def _whole(spans: Sequence[Span], charged: bool) -> Iterator[Remark]:
     if not spans:
         return
     count = sum(len(span.text.split()) for span in spans)
-    first, last = spans[0], spans[-1]
+    first = spans[0]
     if count > LONGEST_WORDS:
-        yield Remark(first.start, last.end, first.text, "too_long")
+        yield Remark(first.start, first.end, first.text, "too_long")
     text = " ".join(span.text for span in spans)
-    concerned = next((span for span in spans if pattern("concern").search(span.text)), first if charged else None)
+    worried = (s for s in spans if pattern("concern").search(s.text) and not pattern("no_concern").search(s.text))
+    concerned = next(worried, first if charged else None)
     if concerned is not None and not any(pattern(name).search(text) for name in ("seeks", "example")):
         yield Remark(concerned.start, concerned.end, concerned.text, "no_question")
 
@@ -161,17 +170,21 @@ _OWN = re.compile(
 
 def other_children(draft: str, children: Iterable[str]) -> frozenset[str]:
     """First names in a draft that are not the family's: empty where nothing tells which child is the writer's."""
-    own = {name.split()[0] for name in children} | {
-        next(filter(None, match.groups())) for match in _OWN.finditer(draft)
-    }
+    own = {word for name in children for word in name.split()}
+    own |= {next(filter(None, match.groups())) for match in _OWN.finditer(draft)}
     if not own:
         return frozenset()
     named = set(re.findall(rf"(?<=[a-z,;] )({_NAME})\b", draft))
     named |= set(re.findall(rf"(?m)^({_NAME})(?= \w+(?:s|ed)\b)", draft))
     titled = set(re.findall(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Coach|Principal|Sra?|Srta|Maestr[oa]|Profe)\.? ({_NAME})", draft))
+    # A capital that follows a name of the family is its surname.
+    titled |= {surname for name in own for surname in re.findall(rf"\b{re.escape(name)} ({_NAME})", draft)}
     usual = words("not_names") | words("common_words")
     return frozenset(name for name in named - titled - own if name.lower() not in usual)
 
 
 def _names_badly(sentence: str, strangers: frozenset[str]) -> bool:
-    return any(re.search(rf"\b{name}\b", sentence) for name in strangers) and bool(pattern("harm").search(sentence))
+    """Whether somebody else's child is said to have done harm: as the one who did it, or by whom it was done."""
+    harm = pattern("harm").pattern
+    forms = (rf"\b{name}\b(?: \w+){{0,3}}? {harm}|{harm}[^.!?]{{0,40}}\b(?:by|por) {name}\b" for name in strangers)
+    return any(re.search(form, sentence, re.IGNORECASE) for form in forms)

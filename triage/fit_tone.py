@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of th
 from sklearn.model_selection import GroupKFold  # noqa: TID251 - part of the model
 
 from triage.corpus import Draft
-from triage.draft import TONES, Limits, own_spans, remarks
+from triage.draft import LETTER, TONES, Limits, own_spans, remarks
 from triage.draft_figures import Read
 from triage.errors import ModelError
 from triage.features import Linear, frequent, idf_of, make_vectorizers, quantized, restored, weighed
@@ -21,6 +21,8 @@ _C = 10.0
 _FOLDS = 6
 # Of ten sentences that are pointed at, so many are to be charged indeed.
 _RIGHT = 0.9
+# The share of firm and fair letters in which nothing is to be found.
+_LEFT_ALONE = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def fit(drafts: Sequence[Draft]) -> ToneModel:
             part = combined(view[learn], said.truth[learn, column], weight[learn])
             likely[held, column] = part.probabilities(view[held])[:, 1]
     limits = Limits(
-        charged=_limit(likely[:, 0], said.truth[:, 0]),
+        charged=(charged := _limit(likely[:, 0], said.truth[:, 0])),
+        letter=max(charged, _letter_limit(likely[:, 0], said, drafts)),
         tones={tone: _best(likely[:, column], said.truth[:, column]) for column, tone in enumerate(TONES, start=1)},
     )
     second = {name: combined(view, said.truth[:, column], weight) for column, name in enumerate(TARGETS)}
@@ -93,6 +96,14 @@ def _limit(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -
     right = np.cumsum(truth[order]) / np.arange(1, len(order) + 1)
     enough = np.flatnonzero(right >= _RIGHT)
     return round(float(probability[order][enough[-1]]), 3) if len(enough) else 0.9
+
+
+def _letter_limit(probability: npt.NDArray[np.float64], said: _Sentences, drafts: Sequence[Draft]) -> float:
+    """The probability below which nearly every fair letter stays."""
+    counts = np.bincount(said.draft)
+    fair = [n for n, draft in enumerate(drafts) if draft.whole and not draft.spans and counts[n] >= LETTER]
+    worst = [float(probability[said.draft == number].max()) for number in fair]
+    return round(float(np.quantile(worst, _LEFT_ALONE)), 3) if worst else 0.0
 
 
 def _best(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> float:

@@ -35,11 +35,15 @@ def find_gist(message: Message) -> Gist:
     said = sentences(message.parts.own)
     return Gist(
         asked=tuple(_matching(said, "asks")),
-        agreed=tuple(_matching(said, "agreed")),
+        agreed=tuple(_matching([text for text in said if not _UNSETTLED.search(text)], "agreed")),
         strategies=tuple(_matching(said, "strategies")),
         channel=next(_matching(said, "channel"), ""),
         first_words=next((one_line(text, 160) for text in said if len(text.split()) > 4), ""),
     )
+
+
+# What is asked, denied or told by others is not agreed.
+_UNSETTLED = re.compile(r"\?|\b(?:not|n['’]t|never|nobody|if|whether|was told|no se|nadie|si)\b", re.IGNORECASE)
 
 
 def _matching(said: list[str], name: str) -> Iterator[str]:

@@ -16,31 +16,39 @@ _DEFAULT_ANSWER_DAYS = 2
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An earlier school mail: when it was written (aware), about whom, by whom (address), and of what kind."""
+    """An earlier school mail: when it was written (aware), about whom, by whom (address, name), and of what kind.
+
+    A mail to many has no kind.
+    """
 
     at: datetime
     child: str
     teacher: str
     labels: tuple[str, ...]
+    name: str = ""
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Past | None":
         """What a verdict leaves for those after it, None where it is of no school mail or has no date."""
         if not verdict.school or verdict.unsure or verdict.date is None:
             return None
-        address = verdict.teacher.address if verdict.teacher else ""
-        return cls(verdict.date, verdict.child or "", address, verdict.labels)
+        who = verdict.teacher
+        labels = () if "bulk" in verdict.flags else verdict.labels
+        return cls(verdict.date, verdict.child or "", who.address if who else "", labels, who.name if who else "")
 
 
 def concerns_before(verdict: Verdict, past: Sequence[Past]) -> list[date]:
-    """The days of earlier concerns of the same kind about the same child, oldest first."""
-    kinds = _CONCERNS & set(verdict.labels)
+    """The days of the same person's earlier concerns of the same kind about the same child, oldest first."""
+    kinds, address = _CONCERNS & set(verdict.labels), verdict.teacher.address if verdict.teacher else ""
     if verdict.date is None or not kinds:
         return []
     return [
         one.at.astimezone(verdict.date.tzinfo).date()
         for one in sorted(_before(verdict, past), key=lambda one: one.at)
-        if kinds & set(one.labels) and "praise" not in one.labels and one.child == (verdict.child or "")
+        if kinds & set(one.labels)
+        and "praise" not in one.labels
+        and one.child == (verdict.child or "")
+        and one.teacher == address
     ]
 
 
@@ -55,8 +63,10 @@ def is_resolved(verdict: Verdict, past: Sequence[Past]) -> bool:
 
 def is_new_teacher(verdict: Verdict, past: Iterable[Past]) -> bool:
     """Whether this person writes for the first time, as far as is known; nobody is new where nothing is."""
-    known = {one.teacher for one in past if one.teacher}
-    return bool(known) and verdict.teacher is not None and verdict.teacher.address not in known
+    known = {part for one in past for part in (one.teacher, one.name) if part}
+    who = verdict.teacher
+    # A platform gives each message an address of its own to answer to.
+    return bool(known) and who is not None and not {who.address, who.name} & known
 
 
 def _before(verdict: Verdict, past: Iterable[Past]) -> list[Past]:

@@ -28,7 +28,7 @@ class Appointment:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """A meeting that a mail invites to (`cancelled`: takes back)."""
+    """A meeting that a mail invites to (`cancelled`: takes back); an hour without a zone is the reader's."""
 
     at: date | datetime
     title: str
@@ -75,6 +75,4 @@ def read_invitation(raw: bytes) -> Invitation | None:
         title = one_line(str(event.get("summary", "")), 120)
     except Exception:  # noqa: BLE001 - a stranger's file may make the library raise anything
         return None
-    if isinstance(start, datetime):
-        start = start if start.tzinfo else start.replace(tzinfo=UTC)
     return Invitation(start, title, cancelled) if isinstance(start, date) else None

@@ -60,16 +60,20 @@ class Judgement:
     gist: Gist | None = None
     answers: tuple[str, ...] = ()
     via: str = ""
+    recipients: tuple[str, ...] = ()
     error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What changes from batch to batch: the day, the senders whom the parent made known, and earlier school mail."""
+    """What changes from batch to batch: the day, the senders whom the parent made known, earlier school mail, and the
+    parent's own address on this account.
+    """
 
     today: date
     learned: tuple[str, ...] = ()
     past: tuple[Past, ...] = ()
+    own: str = ""
 
     def after(self, judged: Sequence[Judgement]) -> "Context":
         """The same, with what these judgements add to what came before."""
@@ -183,6 +187,7 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
         sender_address=message.sender.address,
         sender_name=message.sender.name,
         via=platform_of(message),
+        recipients=tuple(person.address for person in message.recipients[:10]),
         gist=find_gist(message) if verdict.school or verdict.unsure else None,
         answers=tuple(dict.fromkeys([message.in_reply_to, *message.references[-10:]])) if message.in_reply_to else (),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from triage.history import Past
 from triage.plan import Stored
-from triage.record import Entry, Sent
+from triage.record import Entry, How, Sent, Settled, entry_of, is_worth_recording, names
 from triage.rows import Op, op_of, stored_of, time_of, utc_text
 from triage.store import Store
 
@@ -35,6 +35,18 @@ class Ledger:
         rows = self._store.rows("SELECT entry FROM record ORDER BY at, id")
         return [Entry.from_json(json.loads(row["entry"])) for row in rows]
 
+    def complete(self, account: str) -> None:
+        """Record what was handled and is not recorded yet: after a crash, or because the parent filed it."""
+        rows = self._store.rows(
+            "SELECT * FROM message WHERE account = ? AND status IN ('done', 'released') AND judgement IS NOT NULL "
+            "AND NOT EXISTS (SELECT 1 FROM record WHERE record.account = message.account AND record.key = message.key)",
+            account,
+        )
+        missing = [stored for stored in map(stored_of, rows) if is_worth_recording(stored)]
+        with self._store.transaction():
+            for stored in missing:
+                self.add_entry(entry_of(stored))
+
     def entry(self, account: str, key: str) -> Entry | None:
         """The entry of one message, None where there is none."""
         rows = self._store.rows("SELECT entry FROM record WHERE account = ? AND key = ?", account, key)
@@ -50,14 +62,14 @@ class Ledger:
 
     # --- Answers ---
 
-    def add_answer(self, account: str, key: str, at: datetime, how: str) -> None:
+    def add_answer(self, account: str, key: str, at: datetime, how: How) -> None:
         """A message that waited was answered or settled; the first time counts."""
         self._store.write("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", account, key, utc_text(at), how)
 
-    def answers(self) -> dict[tuple[str, str], datetime]:
-        """When each message was answered or settled, by account and key."""
-        rows = self._store.rows("SELECT account, key, at FROM answer")
-        return {(row["account"], row["key"]): time_of(row["at"]) for row in rows}
+    def answers(self) -> dict[tuple[str, str], Settled]:
+        """When and how each message was answered or settled, by account and key."""
+        rows = self._store.rows("SELECT * FROM answer")
+        return {(row["account"], row["key"]): Settled(time_of(row["at"]), row["how"]) for row in rows}
 
     # --- What the parent sent ---
 
@@ -102,8 +114,12 @@ class Ledger:
 
     def held(self, now: datetime) -> int:
         """How many messages wait for their time."""
-        rows = self._store.rows("SELECT * FROM message WHERE day > ?", utc_text(now))
-        return sum(stored_of(row).day > now for row in rows)
+        rows = self._store.rows(
+            "SELECT DISTINCT op.account, op.key FROM op JOIN message ON message.account = op.account "
+            "AND message.key = op.key WHERE op.state = 'held' AND message.day > ? AND message.received <= ?",
+            utc_text(now), utc_text(now),
+        )  # fmt: skip
+        return len(rows)
 
     # --- Nudges ---
 
@@ -165,6 +181,12 @@ class Ledger:
             if _matches("", f"{row['name']} {row['address']}", "", teacher):
                 self._store.forget_sender(row["address"])
 
+    def forget_nudges(self, child: str, teacher: str) -> None:
+        """Take out which lines were given about somebody."""
+        for row in self._store.rows("SELECT DISTINCT about FROM nudge"):
+            if _matches(row["about"], row["about"], child, teacher):
+                self._store.write("DELETE FROM nudge WHERE about = ?", row["about"])
+
     def forget_everything(self) -> None:
         """Take out everything but how far each folder was looked at, so that old mail is not read again."""
         with self._store.transaction():
@@ -187,13 +209,14 @@ def _is_about(row: Stored, child: str, teacher: str, before: datetime | None) ->
 
 
 def _matches(of_child: str, person: str, child: str, teacher: str) -> bool:
-    return bool(child and child.lower() in of_child.lower()) or bool(teacher and teacher.lower() in person.lower())
+    return bool(child and names(of_child, child)) or bool(teacher and names(person, teacher))
 
 
 def _pasts(judgements: Iterable[str]) -> Iterable[Past]:
     for text in judgements:
         verdict = json.loads(text)["verdict"]
         if verdict.get("school") and not verdict.get("unsure") and verdict.get("date"):
-            teacher = (verdict.get("teacher") or {}).get("address") or ""
+            teacher = verdict.get("teacher") or {}
+            labels = () if "bulk" in verdict.get("flags", ()) else tuple(verdict["labels"])
             at = datetime.fromisoformat(verdict["date"])
-            yield Past(at, verdict.get("child") or "", teacher, tuple(verdict["labels"]))
+            yield Past(at, verdict.get("child") or "", teacher.get("address") or "", labels, teacher.get("name") or "")

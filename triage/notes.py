@@ -63,7 +63,7 @@ def finding_lines(findings: Sequence[Finding], words: Mapping[str, Any], draft: 
         yield words["clear"]
         return
     places = {start: list(here) for start, here in groupby(findings, key=lambda finding: finding.start)}
-    yield words["count"].format(count=len(places))
+    yield words["count_one" if len(places) == 1 else "count"].format(count=len(places))
     for start, here in places.items():
         kinds = ", ".join(words["kind"][finding.kind] for finding in here)
         where = f"{words['line']} {draft.count(chr(10), 0, start) + 1}, " if draft else ""

@@ -5,23 +5,27 @@ A message that stands in another folder than we left it, or carries other tags, 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from triage.classify import LABELS, Label, Primary
+from pydantic import TypeAdapter
+
+from triage.classify import LABELS, Label, Primary, Verdict
 from triage.config import Account, Config
 from triage.errors import RefusedError
 from triage.judge import Context, Judgement, RawMail
 from triage.ledger import Ledger
 from triage.mailbox import Fetched, Mailbox
+from triage.message import Person
 from triage.partial import Answer, bare_subject
 from triage.plan import Abilities, Correction, Place, Selected, Sighting, Stored, find_correction, newcomer_of
-from triage.record import Sent, is_worth_recording, sent_entry
+from triage.record import How, Sent, is_worth_recording, sent_entry
 from triage.rows import FolderState
 from triage.store import Store
 from triage.worker import Worker
 
+_VERDICT = TypeAdapter(Verdict)
 # Without CONDSTORE, the flags of so many of the newest known messages of a folder are looked at for re-tagging.
 FLAGS_LOOKED_AT = 200
 # Without a thread, an answer is looked for among the mail of so many days.
@@ -84,7 +88,7 @@ def judge(work: Pass, batch: Sequence[Fetched], *, words: bool = False) -> list[
     mails = [RawMail(fetched.raw, fetched.summary.received) for fetched in batch]
     today = work.clock().astimezone(work.config.zone).date()
     past = Ledger(work.store).past(work.clock() - PAST_LOOKED_AT)
-    context = Context(today, tuple(sorted(work.store.learned_senders())), past)
+    context = Context(today, tuple(sorted(work.store.learned_senders())), past, work.account.username)
     return work.worker.judge(mails, context, words=words)
 
 
@@ -158,8 +162,8 @@ def _arrived(visit: Visit, status: Selected, before: FolderState) -> list[Sighti
 def _correct(visit: Visit, seen: Sighting) -> None:
     work, store, name = visit.work, visit.work.store, visit.work.account.name
     known = store.message(name, seen.key)
-    if known is not None and _is_settled(visit, seen):
-        Ledger(store).add_answer(name, seen.key, work.clock(), "settled in the mail program")
+    if known is not None and (how := _settling(visit, seen)) is not None:
+        Ledger(store).add_answer(name, seen.key, work.clock(), how)
         if seen.place.folder != known.place.folder and seen.place.folder == visit.abilities.done:
             store.set_place(name, seen.key, seen.place)
             store.set_status(name, seen.key, "released", "moved by you")
@@ -174,7 +178,7 @@ def _correct(visit: Visit, seen: Sighting) -> None:
     with store.transaction():
         if known is None:
             now = work.clock()
-            kept = {"verdict": {"school": True, "primary": "other_school", "labels": []}, "card": None}
+            kept = _kept_as_school(judged)
             # Not shown in a digest: the parent has just had it in hand.
             row = Stored(name, seen.key, judged.message_id, seen.place, None, now, "released", 0, "", seen.flags, kept)
             store.save_message(row)
@@ -185,9 +189,31 @@ def _correct(visit: Visit, seen: Sighting) -> None:
             store.set_status(name, seen.key, "released", "moved by you")
 
 
-def _is_settled(visit: Visit, seen: Sighting) -> bool:
+def _settling(visit: Visit, seen: Sighting) -> How | None:
     """Whether the parent answered a message, by the flag that clients set, or put it away."""
-    return "\\Answered" in seen.flags or bool(visit.abilities.done and seen.place.folder == visit.abilities.done)
+    if visit.abilities.done and seen.place.folder == visit.abilities.done:
+        return "put away"
+    return "marked" if "\\Answered" in seen.flags else None
+
+
+def kept_of(judged: Judgement) -> dict[str, Any] | None:
+    """What the state keeps of a judgement: of mail that is not the school's, no word."""
+    if judged.verdict is None:
+        return None
+    if not judged.verdict.school and not judged.verdict.unsure:
+        return {"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None}
+    verdict = _VERDICT.dump_python(judged.verdict, mode="json")
+    card = judged.card.to_json() if judged.card else None
+    gist = asdict(judged.gist) if judged.gist else None
+    return {"verdict": verdict, "card": card, "gist": gist, "via": judged.via, "to": list(judged.recipients)}
+
+
+def _kept_as_school(judged: Judgement) -> dict[str, Any]:
+    """What is kept of a mail that the parent says is the school's, whatever was made of it."""
+    if judged.verdict is None:
+        return {"verdict": {"school": True, "primary": "other_school", "labels": []}, "card": None}
+    told = replace(judged, verdict=replace(judged.verdict, school=True, unsure=False))
+    return {**(kept_of(told) or {}), "card": None}
 
 
 def _learn(store: Store, account: str, correction: Correction, judged: Judgement, at: datetime) -> None:
@@ -269,18 +295,33 @@ def _note_answer(visit: Visit, answer: Answer) -> None:
     store, account, now = visit.work.store, visit.work.account.name, visit.work.clock()
     # A clock that runs ahead does not answer tomorrow.
     ledger, at = Ledger(store), min(answer.at or now, now)
-    rows = _answered_rows(visit, answer, at)
+    rows = [row for row in _answered_rows(visit, answer, at) if _writer(row).address in answer.recipients]
     for row in rows:
         ledger.add_answer(row.account, row.key, at, "sent")
         person = newcomer_of(row)
-        if person is not None and person.address in answer.recipients:
+        if person is not None:
             store.learn_sender(person.address, person.name, now)
-    teachers = {teacher.address for teacher in visit.work.config.school.teachers} | store.learned_senders()
-    if answer.message_id and (rows or teachers & answer.recipients):
+    to = _writer(rows[0]) if rows else _teacher_among(visit, answer.recipients)
+    if answer.message_id and to is not None:
         key = rows[0].key if rows else ""
         sent = Sent(account, answer.message_id, at, answer.recipients, answer.subject, key)
         ledger.add_sent(sent)
-        ledger.add_entry(sent_entry(sent, ledger.entry(rows[0].account, key) if rows else None))
+        ledger.add_entry(sent_entry(sent, ledger.entry(rows[0].account, key) if rows else None, to))
+
+
+def _writer(row: Stored) -> Person:
+    """Who wrote a school mail, at the address that an answer reaches."""
+    teacher = ((row.judgement or {}).get("verdict") or {}).get("teacher") or {}
+    return Person(teacher.get("name") or "", teacher.get("address") or "")
+
+
+def _teacher_among(visit: Visit, recipients: frozenset[str]) -> Person | None:
+    """The first known teacher to whom a mail was sent; forwards to the family are none of ours."""
+    named = [teacher for teacher in visit.work.config.school.teachers if teacher.address in recipients]
+    if named:
+        return Person(named[0].name, named[0].address)
+    learned = sorted(visit.work.store.learned_senders() & recipients)
+    return Person("", learned[0]) if learned else None
 
 
 def _answered_rows(visit: Visit, answer: Answer, at: datetime) -> list[Stored]:
@@ -297,5 +338,4 @@ def _answered_rows(visit: Visit, answer: Answer, at: datetime) -> list[Stored]:
         if is_worth_recording(row)
         and (row.judgement or {})["verdict"].get("needs_reply")
         and bare_subject((row.judgement or {})["verdict"].get("subject") or "") == subject
-        and (((row.judgement or {})["verdict"].get("teacher") or {}).get("address") or "") in answer.recipients
     ]

@@ -93,7 +93,7 @@ def _patterns(view: View, config: Config, wording: Wording) -> Iterator[Nudge]:
     words = wording.words["nudge"]
     pairs = {(e.child, e.address) for e in view.entries if _is_concern(e) and e.address}
     for child, address in sorted(pairs):
-        mine = [e for e in view.of_teacher(address) if e.child == child or e.direction == "out"]
+        mine = [e for e in view.of_teacher(address) if e.child == child]
         concerns = [e for e in mine if _is_concern(e) and view.today - _day(e) <= _RECENT]
         if len(concerns) < 3 or view.today - _day(concerns[-1]) > timedelta(days=2):
             continue
@@ -106,7 +106,7 @@ def _patterns(view: View, config: Config, wording: Wording) -> Iterator[Nudge]:
         }
         weeks = _day(concerns[-1]) - _day(concerns[0])
         written = sum(e.direction == "out" for e in mine)
-        talked = any("meeting_request" in e.labels for e in mine)
+        talked = any("meeting_request" in e.labels and view.today - _day(e) <= _LONG_VIEW for e in mine)
         if len(concerns) >= 5 and weeks >= _WEEKS and written >= 2 and talked:
             yield Nudge("third_person", about, words["third_person"].format(**named))
             profile = next((known for known in config.children if known.name == child), None)
@@ -180,7 +180,9 @@ def _gap(view: View, teacher: Teacher, wording: Wording) -> Iterator[Nudge]:
     """Weeks without a word, in the months of school; only where there was one before."""
     if view.today.month in (6, 7, 8):
         return
-    days = [_day(e) for e in view.of_teacher(teacher.address)]
+    # Summer is no silence.
+    began = date(school_year(view.today), 9, 1)
+    days = [max(_day(e), began) for e in view.of_teacher(teacher.address)]
     if days and view.today - max(days) >= _GAP:
         weeks = (view.today - max(days)).days // 7
         text = wording.words["nudge"]["gap"].format(teacher=teacher.name, weeks=weeks)
@@ -198,7 +200,8 @@ def _term(view: View, wording: Wording) -> Iterator[Nudge]:
     good = counts.get("praise", 0)
     open_ones = sum(e.needs_reply and not e.answered for e in mine)
     listed = wording.listed([f"{n} {wording.words['label'][k]}" for k, n in counts.items() if k != "praise"])
-    text = wording.words["nudge"]["term"].format(count=len(mine), good=good, listed=listed, open=open_ones)
+    besides = wording.words["nudge"]["besides"].format(listed=listed) if listed else ""
+    text = wording.words["nudge"]["term"].format(count=len(mine), good=good, besides=besides, open=open_ones)
     yield Nudge("term", f"{view.today:%Y-%m}", text)
 
 

@@ -8,7 +8,7 @@ the mail (child, teacher, date, quotation) comes from the verdict and nowhere el
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,7 @@ _HERE = Path(__file__).parent / "wording"
 # From this hour on a mail is late: nobody has to deal with it today.
 _EVENING = 20
 _LISTS = ("ask_child", "ask_teacher")
+_SLOTS = {"headline", "pause", "ask_child", "ask_teacher", "reply", "document", "wait", "next_step"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,11 @@ class Wording:
     def slots(self, situation: str, context: Mapping[str, Any]) -> dict[str, str]:
         """Every slot of a situation's file, rendered. Raises `ConfigError` where a user's file is wrong."""
         _, *pieces = re.split(r"(?m)^## (\w+)\n", self.page(situation, context))
-        return {name: text.strip() for name, text in zip(pieces[::2], pieces[1::2], strict=True)}
+        found = {name: text.strip() for name, text in zip(pieces[::2], pieces[1::2], strict=True)}
+        if missing := sorted(_SLOTS - set(found)):
+            file, named = f"wording/{self.language}/{situation}.j2", ", ".join(missing)
+            raise ConfigError([f'{file}: has no {named}; begin it with {{% extends "base.j2" %}}'])
+        return found
 
     def page(self, name: str, context: Mapping[str, Any]) -> str:
         """A whole file, rendered."""
@@ -115,7 +120,9 @@ class Wording:
 
     def quoted(self, text: str, limit: int = 140) -> str:
         """The teacher's own words, marked as such, cut at a word."""
-        plain = re.sub(r"[“”\"«»]", "'", one_line(text, 2000)).strip(" .,;:-–—'")
+        plain = re.sub(r"[“”\"«»]", "'", one_line(text, 2000)).strip(" .,;:-–—")
+        if plain[:1] == plain[-1:] == "'" and plain.count("'") == 2:
+            plain = plain[1:-1]
         if len(plain) > limit:
             plain = plain[:limit].rsplit(" ", 1)[0].rstrip(",;:") + " …"
         return str(self.words["quote"]).format(text=plain)
@@ -162,6 +169,9 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = ()) -> str:
 
 def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around) -> Card:
     """The prompts for one message."""
+    if verdict.date is not None:
+        # Days are the household's.
+        verdict = replace(verdict, date=verdict.date.astimezone(config.zone))
     situation = situation_of(verdict, around.past)
     written = verdict.date.date() if verdict.date else around.today
     by = answer_by(verdict, situation, written)
@@ -239,6 +249,7 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
         "at_home": next(iter(profile.at_home), "") if profile else "",
         "asks_meeting": "meeting_request" in verdict.labels,
         "work": concern == "homework",
+        "signed": bool(name),
         "warning": "; ".join(verdict.warnings),
     }
 
@@ -264,16 +275,20 @@ def _evidence(verdict: Verdict, label: str, wording: Wording) -> str:
 
 
 def _clause(text: str) -> str:
-    """A sentence cut where it pauses, so that what is repeated of it reads as whole words do."""
-    if len(text) <= _REPEATED:
+    """A long sentence cut where it pauses, marked as cut; never where what follows takes back what stands before."""
+    if len(text) <= _REPEATED or _DENIES.search(text):
         return text
     ends = [match.start() for match in _PAUSES.finditer(text) if _REPEATED // 3 <= match.start() <= _REPEATED]
-    return text[: ends[-1]] if ends else text
+    return f"{text[: ends[-1]]} …" if ends else text
 
 
 # A quotation of fewer words than this says little; one of more letters than that is cut when it is repeated.
 _SENTENCE, _REPEATED = 4, 80
-_PAUSES = re.compile(r"[,;:] |\.{3} ?|…| [–—-] | (?:and|but|so|because|when|while|then|y|pero|porque|cuando|luego) ")
+_TAKES_BACK = r"(?!(?:but|until|unless|except|though|although|yet|however|pero|hasta|salvo|excepto|aunque|sin)\b)"
+_PAUSES = re.compile(
+    rf"[,;:] {_TAKES_BACK}| [–—] {_TAKES_BACK}| (?=(?:and|so|because|when|while|then|y|porque|cuando|luego) )"
+)
+_DENIES = re.compile(r"\b(?:not|never|no|nobody|nothing|without|ni|nunca|nadie|sin)\b|n['’]t\b", re.IGNORECASE)
 
 
 def _when(verdict: Verdict, wording: Wording) -> str:

@@ -9,11 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
+from triage.message import Person
 from triage.plan import Stored
 from triage.text import one_line
 
 Direction = Literal["in", "out"]
+# How it was seen that a mail waits no longer.
+How = Literal["sent", "marked", "put away", "another"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Entry:
     """One line of the record; `at` is ISO 8601 with offset, `dues` are (ISO date, what for, words) of the mail.
 
     `summary`, `asked`, `agreed`, `strategies` (what helps in class) and `reach` (how to reach the writer) are the
-    mail's own words; `answered` is the day of the answer, or empty.
+    mail's own words; `answered` is the day on which it was answered or settled, or empty, and `how` tells which.
     """
 
     at: str
@@ -42,6 +46,7 @@ class Entry:
     dues: tuple[tuple[str, str, str], ...] = ()
     needs_reply: bool = False
     answered: str = ""
+    how: How | Literal[""] = ""
     strategies: tuple[str, ...] = ()
     reach: str = ""
 
@@ -56,6 +61,14 @@ class Entry:
             name: tuple(values[name]) for name in ("labels", "flags", "asked", "agreed", "strategies")
         }
         return cls(**{**values, **lists, "dues": tuple(tuple(due) for due in values["dues"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """When a mail stopped waiting, and how that was seen."""
+
+    at: datetime
+    how: How
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +126,8 @@ def _summary(verdict: Mapping[str, Any], gist: Mapping[str, Any]) -> str:
     return one_line(next(iter(spoken), "") or gist.get("first_words") or verdict.get("subject") or "", 160)
 
 
-def sent_entry(sent: Sent, answered: Entry | None) -> Entry:
-    """The entry of a mail that the parent sent; its text is not read."""
+def sent_entry(sent: Sent, answered: Entry | None, to: Person) -> Entry:
+    """The entry of a mail that the parent sent to a teacher; its text is not read."""
     return Entry(
         at=sent.at.isoformat(),
         direction="out",
@@ -123,8 +136,8 @@ def sent_entry(sent: Sent, answered: Entry | None) -> Entry:
         message_id=sent.message_id,
         subject=one_line(sent.subject, 200),
         child=answered.child if answered else "",
-        who=answered.who if answered else "",
-        address=next(iter(sorted(sent.recipients)), ""),
+        who=to.name or (answered.who if answered else ""),
+        address=to.address,
         channel="email",
         labels=answered.labels if answered else (),
         flags=answered.flags if answered else (),
@@ -146,21 +159,30 @@ class Wanted:
     until: date | None = None
 
 
-def laid_over(
-    entries: Iterable[Entry], now: Mapping[tuple[str, str], Mapping[str, Any]], answers: Mapping[tuple[str, str], str]
-) -> list[Entry]:
-    """The record with what was learned later: the present labels (`now`: verdict by account and key), and answers.
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What was learned after the entries were made: present verdicts and settlings, by account and key."""
+
+    verdicts: Mapping[tuple[str, str], Mapping[str, Any]]
+    settled: Mapping[tuple[str, str], Settled]
+
+
+def laid_over(entries: Iterable[Entry], since: Since, zone: ZoneInfo) -> list[Entry]:
+    """The record with what was learned later, its times in the household's zone.
 
     What the parent said is no school mail is left out.
     """
     shown = []
     for entry in entries:
-        verdict = now.get((entry.account, entry.key))
+        verdict = since.verdicts.get((entry.account, entry.key))
         if verdict is not None and verdict["primary"] == "not_school" and entry.direction == "in":
             continue
         labels = tuple(verdict["labels"]) or (verdict["primary"],) if verdict is not None else entry.labels
-        answered = answers.get((entry.account, entry.key), "")
-        shown.append(replace(entry, labels=labels, answered=answered))
+        at = datetime.fromisoformat(entry.at).astimezone(zone).isoformat()
+        settled = since.settled.get((entry.account, entry.key))
+        if settled is not None:
+            entry = replace(entry, answered=settled.at.astimezone(zone).date().isoformat(), how=settled.how)  # noqa: PLW2901
+        shown.append(replace(entry, at=at, labels=labels))
     return sorted(shown, key=lambda entry: (datetime.fromisoformat(entry.at), entry.message_id))
 
 
@@ -173,7 +195,7 @@ def _is_wanted(entry: Entry, wanted: Wanted) -> bool:
     day = datetime.fromisoformat(entry.at).date()
     person = f"{entry.who} {entry.address}".lower()
     return (
-        (not wanted.child or _names(entry.child, wanted.child))
+        (not wanted.child or names(entry.child, wanted.child))
         and (not wanted.teacher or wanted.teacher.lower() in person)
         and (not wanted.label or wanted.label in (*entry.labels, *entry.flags))
         and (wanted.since is None or day >= wanted.since)
@@ -181,8 +203,9 @@ def _is_wanted(entry: Entry, wanted: Wanted) -> bool:
     )
 
 
-def _names(child: str, wanted: str) -> bool:
-    return bool(re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", child, re.IGNORECASE))
+def names(text: str, wanted: str) -> bool:
+    """Whether a text names somebody, as whole words."""
+    return bool(re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", text, re.IGNORECASE))
 
 
 def days_of(entries: Sequence[Entry]) -> tuple[date, date] | None:

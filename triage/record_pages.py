@@ -96,8 +96,15 @@ def _line(entry: Entry, wording: Wording, zone: ZoneInfo) -> Line:
         asked=tuple(wording.quoted(text, 220) for text in entry.asked if text != entry.summary),
         agreed=tuple(wording.quoted(text, 220) for text in entry.agreed),
         dues=tuple(f"{words['what'][what]}: {wording.moment(at)}" for at, what, _text in entry.dues),
-        answered=_dated(date.fromisoformat(entry.answered[:10]), wording) if entry.answered else "",
+        answered=_settled(entry, wording),
     )
+
+
+def _settled(entry: Entry, wording: Wording) -> str:
+    if not entry.answered:
+        return ""
+    day = _dated(date.fromisoformat(entry.answered[:10]), wording)
+    return str(wording.words["log"]["settled"][(entry.how or "sent").replace(" ", "_")]).format(day=day)
 
 
 def _dated(day: date, wording: Wording) -> str:
@@ -241,7 +248,7 @@ def to_pdf(page: Page, wording: Wording, made: datetime) -> bytes:
             for item in items:
                 pen.write(f"{words[name]}: {item}", size=9)
         if line.answered:
-            pen.write(words["answered"].format(day=line.answered), size=9)
+            pen.write(line.answered, size=9)
         elif line.entry.needs_reply:
             pen.write(words["open"], size=9)
         pen.write(line.entry.message_id, size=7)

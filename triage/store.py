@@ -132,6 +132,8 @@ class Store:
         """The newest run that changed something and was not undone."""
         rows = self.rows(
             "SELECT run.id FROM run JOIN op ON op.run = run.id WHERE op.state = 'done' AND command != 'undo' "
+            # What is done beside a draft is no filing.
+            "AND op.kind != 'remove' AND op.key IN (SELECT key FROM message) "
             "ORDER BY run.started DESC, run.rowid DESC LIMIT 1"
         )
         return rows[0]["id"] if rows else None
@@ -301,6 +303,14 @@ class Store:
             "UPDATE op SET state = ?, dst_uid = CASE WHEN ? THEN ? ELSE dst_uid END, detail = ?, "
             "payload = CASE WHEN ? IN ('done', 'failed', 'vanished') THEN x'' ELSE payload END WHERE id = ?",
             state, uid, uid, detail, state, op.id,
+        )  # fmt: skip
+
+    def close_held(self, account: str, key: str) -> None:
+        """Notes of a message that wait for their time are not to come any more."""
+        self.write(
+            "UPDATE op SET state = 'failed', detail = 'planned anew', payload = x'' WHERE account = ? AND key = ? "
+            "AND state = 'held'",
+            account, key,
         )  # fmt: skip
 
     def give_up(self, account: str, key: str, reason: str) -> None:

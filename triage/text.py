@@ -117,6 +117,11 @@ def without_quoted(text: str) -> str:
     lines = text.split("\n")
     start = _tail_start([clean(line) for line in lines])
     tail = lines[start:] if start is not None else []
+    told = "\n".join(tail[:3])
+    wrote = start is not None and not _SEPARATOR.match(tail[0]) and not _FROM.match(tail[0])
+    if wrote and not re.search(r"\d|@|^>", told, re.MULTILINE):
+        # "On Monday you wrote:" is the writer's own sentence; what clients write has a date or an address.
+        start, tail = None, []
     marked = [number for number, line in enumerate(tail) if line.startswith(">")]
     # Below quoted lines the writer may go on; below a header block of another mail nothing is the writer's.
     last = len(lines) if start is not None and not marked else (start or 0) + (marked[0] if marked else 0)

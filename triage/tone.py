@@ -109,7 +109,11 @@ def save(model: ToneModel, path: Path) -> None:
         "vectorizers": list(model.vectorizers),
         "linear": packed(model.linear),
         "second": {name: second.to_arrays() for name, second in model.second.items()},
-        "limits": {"charged": model.limits.charged, "tones": dict(model.limits.tones or {})},
+        "limits": {
+            "charged": model.limits.charged,
+            "letter": model.limits.letter,
+            "tones": dict(model.limits.tones or {}),
+        },
     }
     save_content(content, FORMAT, path)
 

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 
 from triage.config import Config
 from triage.draft import Finding
-from triage.errors import JudgeError, ModelError
+from triage.errors import ConfigError, JudgeError, ModelError
 from triage.judge import Context, Household, Judgement, RawMail, check_draft, judge
 from triage.resources import shipped_tone_path
 
@@ -127,7 +127,10 @@ class Worker:
         watchdog.start()
         try:
             _send(process.stdin, json.dumps(header).encode(), *(mail.raw for mail in mails))
-            (answer,) = _receive(process.stdout)
+            answer, *more = _receive(process.stdout)
+            if more:
+                # Not the mail's fault: the user's wording, or the model of tones.
+                raise ConfigError([more[0].decode()]) if answer == b"config" else ModelError(more[0].decode())
             return form.validate_json(answer)
         except (OSError, EOFError, ValueError):
             self.close()
@@ -236,7 +239,7 @@ def _household(settings: dict[str, Any], context: Context) -> Household:
         config=Config.from_json(settings["config"]),
         learned=frozenset(context.learned),
         past=context.past,
-        own_addresses=tuple(settings["own_addresses"]),
+        own_addresses=tuple(filter(None, [context.own, *settings["own_addresses"]])),
         overrides=Path(overrides) if overrides else None,
         every_mail=settings["every_mail"],
     )
@@ -262,7 +265,11 @@ def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
             return
         header = json.loads(head)
         if header.get("check"):
-            tone = tone if tone is not None else load_tone(Path(settings["tone"]))
+            try:
+                tone = tone if tone is not None else load_tone(Path(settings["tone"]))
+            except ModelError as error:
+                _send(sink, b"model", str(error).encode())
+                continue
             config = Config.from_json(settings["config"])
             _send(sink, _FINDINGS.dump_json([check_draft(raw, tone, config) for raw in raws]))
             continue
@@ -272,8 +279,12 @@ def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
         ]
         context = _CONTEXT.validate_python(header["context"])
         household = _household(settings, context)
-        found = judge(mails, household, model, context.today, words=header["words"])
-        _send(sink, _JUDGEMENTS.dump_json(found))
+        try:
+            found = judge(mails, household, model, context.today, words=header["words"])
+        except ConfigError as error:
+            _send(sink, b"config", str(error).encode())
+        else:
+            _send(sink, _JUDGEMENTS.dump_json(found))
 
 
 if __name__ == "__main__":

@@ -152,10 +152,10 @@ def _calendar(wording: Wording) -> set[str]:
 def _day_numbers(shown: Shown) -> set[str]:
     """Days that follow from the mail's own: the next, those by which to answer, of its dates and of earlier mails."""
     verdict = shown.verdict
-    written = verdict.date.date() if verdict.date else date(2026, 1, 7)
+    written = verdict.date.astimezone(shown.config.zone).date() if verdict.date else date(2026, 1, 7)
     days = [written + timedelta(days=ahead) for ahead in range(8)]
     days += [date.fromisoformat(due.at[:10]) for due in verdict.due]
-    days += [one.at.date() for one in shown.past]
+    days += [one.at.astimezone(shown.config.zone).date() for one in shown.past]
     clock = [part for due in verdict.due if "T" in due.at for part in _clock(due.at)]
     counts = {str(count) for count in range(len(shown.past) + 2)}
     return {str(day.day) for day in days} | set(clock) | counts | {"504"}

@@ -29,7 +29,7 @@ _OURS = "triage.invalid"
 
 @dataclass(frozen=True)
 class State:
-    """A mailbox as it stands: where each mail is, how many notes, drafts and digests there are, what is marked deleted."""
+    """A mailbox as it stands: where each mail is, how many notes, drafts and digests, what is marked deleted."""
 
     places: Counter[tuple[str, str]]
     notes: int
@@ -73,7 +73,7 @@ class Days:
         )
 
     def day(self, fault: Fault | None) -> tuple[State, int, int]:
-        """The mailbox at the end, how many tries it took (0: it never ended well), and how many corrections were seen."""
+        """The mailbox at the end, how many tries it took (0: it never ended well), how many corrections were seen."""
         self._number += 1
         user = self._server.new_user()
         with self._server.client(user) as client:
