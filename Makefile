@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test lint format long-test bench model system-packages clean
+.PHONY: demo test lint format long-test bench faults model system-packages clean
 
 demo: $(VENV)/.demo
 	$(BIN)/triage demo
@@ -31,6 +31,11 @@ long-test: $(VENV)/.dev system-packages
 bench: $(VENV)/.dev system-packages
 	$(BIN)/python -m bench.classify
 	$(BIN)/python -m bench.filing
+
+# Every command of a day goes wrong once, in every way, on three kinds of server.
+faults: $(VENV)/.dev system-packages
+	$(BIN)/python -m bench.faults
+	$(BIN)/python -m bench.crash
 
 # Train the shipped model anew and put its figures into the model card.
 model: $(VENV)/.dev

@@ -130,7 +130,7 @@ def test_the_plainest_tone_comes_first() -> None:
 
 
 def test_the_parents_own_words_are_not_taken_for_quoted_ones() -> None:
-    """Theirs is a sentence like "On Monday you wrote:"; a saved mail is read below its fields; nothing is cleared unread."""
+    """Theirs is a sentence like "On Monday you wrote:"; a saved mail is read; nothing is cleared unread."""
     told = "On Monday you wrote:\nLeo is lazy.\nYou ALWAYS lie to us and I will get you fired."
     assert any(kind in TONES for kind, _ in found(told))
     assert own_spans("From: Dana\nTo: Ms. Holt\nSubject: Leo\n\nYou always lie.\n")
