@@ -17,6 +17,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -r triage -ll
 	$(BIN)/python -m pytest -q tests/test_corpus.py
 
 format: $(VENV)/.dev

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "triage"
 ROWS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
     frozenset({"cli"}),
-    frozenset({"answering", "console", "daemon", "demo", "doctor", "explain"}),
+    frozenset({"answering", "console", "daemon", "demo", "doctor", "explain", "service"}),
     frozenset({"delivery", "undo", "train"}),
     frozenset({"session"}),
     frozenset({"cycle"}),

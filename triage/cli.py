@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from triage import explain, oauth2
+from triage import service as services
 from triage.answering import parsed_day
 from triage.classify import LABELS, PRIMARIES, unreadable_json
 from triage.config import Account, Config
@@ -426,6 +427,39 @@ def _asked_secret(prompt: str) -> str:
     if not secret:
         raise UsageError("nothing was given")
     return secret
+
+
+class ServiceVerb(StrEnum):
+    """What to do with the service."""
+
+    install = "install"
+    uninstall = "uninstall"
+    status = "status"
+
+
+@command("service")
+def service_command(
+    settings: Settings,
+    verb: Annotated[ServiceVerb, typer.Argument(metavar="install|uninstall|status")],
+) -> None:
+    """The daemon as a service that starts with your session: systemd, launchd, or a Windows task."""
+    service = services.service_for(
+        sys.platform, settings.config_path.resolve(), settings.state_path.resolve(), Path.home()
+    )
+    match verb:
+        case ServiceVerb.install:
+            settings.accounts()
+            prepare_folder(settings.state_path)
+            services.install(service)
+            typer.echo(f"installed and started: {service.path}")
+        case ServiceVerb.uninstall:
+            gone = services.uninstall(service)
+            typer.echo(f"removed: {service.path}" if gone else "there was no service")
+        case ServiceVerb.status:
+            running, text = services.status(service)
+            typer.echo(text)
+            if not running:
+                raise typer.Exit(1)
 
 
 @command("demo")
