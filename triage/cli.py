@@ -1,10 +1,8 @@
 """The commands: arguments in, results on standard output, messages on standard error."""
 
-import getpass
 import json
 import logging
 import os
-import sys
 import webbrowser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,20 +13,16 @@ from typing import Annotated, Any
 
 import typer
 
-from triage import explain, oauth2
-from triage import service as services
+from triage import explain, installing  # noqa: F401 - its commands register themselves
 from triage.answering import parsed_day
 from triage.classify import LABELS, PRIMARIES, unreadable_json
-from triage.config import Account, Config
+from triage.config import Account
 from triage.console import Settings, app, command, corrections_in, ensure_model, print_json, progress_bar, say
 from triage.corpus import Draft
-from triage.credentials import store_grant, store_secret
 from triage.delivery import day_window, deliver, digest_of, write_files
 from triage.digest import to_html, to_text
-from triage.doctor import examine
 from triage.errors import TriageError, UsageError
 from triage.judge import Context, Household, Judgement, RawMail
-from triage.lock import prepare_folder
 from triage.observe import Report
 from triage.plan import Correction
 from triage.prompts import Wording
@@ -356,110 +350,7 @@ def _tone_figures(drafts: Sequence[Draft], path: Path) -> str:
     return "\n" + figures.table_of(draft_figures.report(fit_tone.read(held_out, tone.load(path))))
 
 
-# --- Setting up ------------------------------------------------------------------------------------------
-
-
-@command("doctor")
-def doctor(settings: Settings) -> None:
-    """Check everything that triage needs, and say what to do about each failure."""
-    prepare_folder(settings.state_path)
-    codes = []
-
-    def open_session(config: Config) -> Session:
-        return Session.open(config, settings.state_path, settings.overrides)
-
-    for finding in examine(settings.config_path, settings.state_path, open_session):
-        typer.echo(f"{finding.level:<5}{finding.what}: {finding.text}")
-        if finding.level == "fail":
-            codes.append(finding.code)
-    if codes:
-        raise typer.Exit(codes[0] if len(set(codes)) == 1 else 1)
-
-
-@command("password")
-def password(
-    settings: Settings,
-    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its name in the configuration.")],
-) -> None:
-    """Store an account's password in the system's keyring (asked for, or read from standard input)."""
-    _account_named(settings, account)
-    store_secret(account, _asked_secret(f"Password for {account}: "))
-    say("stored")
-
-
-@command("signin")
-def sign_in(
-    settings: Settings,
-    name: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its name in the configuration.")],
-    device: Annotated[bool, typer.Option("--device", help="Type a code on another device; no browser here.")] = False,
-    with_secret: Annotated[
-        bool, typer.Option("--client-secret", help="Ask for the client's secret (Google's desktop clients have one).")
-    ] = False,
-) -> None:
-    """Sign in to an account with auth = "oauth2", and keep the grant in the system's keyring."""
-    account = _account_named(settings, name)
-    if account.auth != "oauth2":
-        raise UsageError(f'account "{name}": has auth = "{account.auth}"; run `triage password {name}`')
-    client_secret = _asked_secret(f"Client secret for {name}: ") if with_secret else ""
-
-    def show(url: str) -> None:
-        say(url if device else f"agree in the browser; if none opens, go to {url}")
-        if not device:
-            webbrowser.open(url)
-
-    sign = oauth2.sign_in_elsewhere if device else oauth2.sign_in_here
-    grant = sign(account, client_secret, show)
-    store_grant(account, grant)
-    say("signed in; the grant is kept in the keyring")
-
-
-def _account_named(settings: Settings, name: str) -> Account:
-    config = settings.load()
-    found = next((known for known in config.accounts if known.name == name), None)
-    if found is None:
-        names = ", ".join(known.name for known in config.accounts) or "none"
-        raise UsageError(f'there is no account "{name}" in {settings.config_path}; there are: {names}')
-    return found
-
-
-def _asked_secret(prompt: str) -> str:
-    secret = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    if not secret:
-        raise UsageError("nothing was given")
-    return secret
-
-
-class ServiceVerb(StrEnum):
-    """What to do with the service."""
-
-    install = "install"
-    uninstall = "uninstall"
-    status = "status"
-
-
-@command("service")
-def service_command(
-    settings: Settings,
-    verb: Annotated[ServiceVerb, typer.Argument(metavar="install|uninstall|status")],
-) -> None:
-    """The daemon as a service that starts with your session: systemd, launchd, or a Windows task."""
-    service = services.service_for(
-        sys.platform, settings.config_path.resolve(), settings.state_path.resolve(), Path.home()
-    )
-    match verb:
-        case ServiceVerb.install:
-            settings.accounts()
-            prepare_folder(settings.state_path)
-            services.install(service)
-            typer.echo(f"installed and started: {service.path}")
-        case ServiceVerb.uninstall:
-            gone = services.uninstall(service)
-            typer.echo(f"removed: {service.path}" if gone else "there was no service")
-        case ServiceVerb.status:
-            running, text = services.status(service)
-            typer.echo(text)
-            if not running:
-                raise typer.Exit(1)
+# --- Trying it ---------------------------------------------------------------------------------------------
 
 
 @command("demo")

@@ -161,7 +161,7 @@ class Ledger:
                     _HANDLED, account, key,
                 )  # fmt: skip
                 for table in ("record", "answer"):
-                    self._store.write(f"DELETE FROM {table} WHERE account = ? AND key = ?", account, key)  # noqa: S608  # nosec B608 - names of our own tables
+                    self._store.write(f"DELETE FROM {table} WHERE account = ? AND key = ?", account, key)  # noqa: S608  # nosec B608
                 self._store.write("UPDATE correction SET text = '' WHERE account = ? AND key = ?", account, key)
                 self._store.write(
                     "UPDATE op SET payload = x'', state = CASE state WHEN 'held' THEN 'failed' ELSE state END "
@@ -191,7 +191,7 @@ class Ledger:
         """Take out everything but how far each folder was looked at, so that old mail is not read again."""
         with self._store.transaction():
             for table in _TABLES:
-                self._store.write(f"DELETE FROM {table}")  # noqa: S608  # nosec B608 - names of our own tables
+                self._store.write(f"DELETE FROM {table}")  # noqa: S608  # nosec B608
         self._store.scrub()
 
 
