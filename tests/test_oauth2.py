@@ -33,12 +33,16 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provid
 def keyring(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What is kept under each name; the keyring itself is proved in test_credentials."""
     kept: dict[str, str] = {}
-    monkeypatch.setattr(credentials, "store_secret", kept.__setitem__)
 
-    def read(name: str, how: str) -> str:
-        if name not in kept:
+    def keep(_service: str, name: str, secret: str) -> None:
+        kept[f"{name} oauth2"] = secret
+
+    monkeypatch.setattr(credentials, "_store", keep)
+
+    def read(_service: str, name: str, how: str) -> str:
+        if f"{name} oauth2" not in kept:
             raise CredentialError(f"no sign-in stored; run `{how}`")
-        return kept[name]
+        return kept[f"{name} oauth2"]
 
     monkeypatch.setattr(credentials, "_from_keyring", read)
     return kept
@@ -117,6 +121,64 @@ def test_refusals_are_told_in_one_sentence(provider: Provider) -> None:
     provider.stop()
     with pytest.raises(MailboxError, match="cannot be reached"):
         renew(account(provider), grant)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (502, b"<html>bad gateway", MailboxError),
+        (200, b"[]", MailboxError),
+        (200, b"null", MailboxError),
+        (400, b'{"error": "temporarily_unavailable"}', MailboxError),
+        (400, b'{"error": "bad refresh_token=refresh-canary\\u001b[2J"}', MailboxError),
+        (400, b'{"error": "invalid_grant"}', CredentialError),
+        (307, b"", MailboxError),
+    ],
+)
+def test_odd_answers_are_told_apart(provider: Provider, status: int, body: bytes, error: type[Exception]) -> None:
+    """An outage is no refusal; no redirect is followed; nothing of what is sent or said comes through."""
+    provider.odd = (status, body)
+    with pytest.raises(error) as told:
+        renew(account(provider), Grant("refresh-canary"))
+    assert "canary" not in str(told.value)
+    assert "\x1b" not in str(told.value)
+    assert provider.seen == ["token refresh_token"]
+
+
+def test_an_idle_connection_does_not_block_the_answer(provider: Provider) -> None:
+    """Browsers open connections that they never use."""
+    import socket
+
+    idle: list[socket.socket] = []
+
+    def open_it(url: str) -> None:
+        back = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)["redirect_uri"][0]
+        idle.append(socket.create_connection(("127.0.0.1", urllib.parse.urlsplit(back).port or 0)))
+        browser(provider)(url)
+
+    assert sign_in_here(account(provider), "", open_it).refresh_token in provider.refresh
+    idle[0].close()
+
+
+def test_a_grant_that_the_keyring_does_not_take_is_not_lost(
+    provider: Provider, keyring: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one is used up: the new one is kept in memory until the keyring opens."""
+    mine = account(provider)
+    monkeypatch.setattr(credentials, "_grants", {})
+    credentials.store_grant(mine, sign_in_here(mine, "", browser(provider)))
+
+    def locked(*_: str) -> None:
+        raise CredentialError("locked")
+
+    with monkeypatch.context() as while_locked:
+        while_locked.setattr(credentials, "_store", locked)
+        with pytest.raises(CredentialError, match="locked"):
+            credentials.secret_of(mine)
+        assert credentials.secret_of(mine)
+    credentials.drop_access_token(mine)
+    assert credentials.secret_of(mine)
+    assert Grant.from_text(keyring["home oauth2"]).refresh_token in provider.refresh
 
 
 def test_an_answer_that_is_not_ours_is_refused(provider: Provider) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import plistlib
+import shutil
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -27,8 +28,21 @@ def test_a_systemd_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     text = found.content.decode()
     assert '"--config" "/home/jo/my config/%%u.toml" "--state" "/home/jo/state" "run"' in text
     assert "RestartPreventExitStatus=2 3 5" in text
+    assert '"-P" "-m" "triage"' in text
     assert "UMask=0077" in text
     assert all(command[0] == "systemctl" and "--user" in command for command in (*found.on, *found.off, found.show))
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd's own checker")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """Its own checker finds nothing wrong."""
+    found = service_for("linux", tmp_path / "my config.toml", tmp_path / "my state", tmp_path)
+    unit = tmp_path / found.path.name
+    unit.write_bytes(found.content)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", str(unit)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert unit.name not in done.stderr, done.stderr
 
 
 def test_a_launch_agent_and_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +82,8 @@ def test_install_status_and_uninstall(household: Household, tmp_path: Path) -> N
     assert not unit.exists()
     assert [line.partition(" ")[2] for line in calls.read_text().splitlines()] == [
         "daemon-reload",
-        "enable --now triage",
+        "enable triage",
+        "restart triage",
         "--no-pager status triage",
         "disable --now triage",
     ]

@@ -154,3 +154,13 @@ def test_received_stands_in_for_a_missing_date() -> None:
     assert found.verdict is not None
     assert found.verdict.date == datetime(2026, 1, 7, 15, tzinfo=UTC)
     assert not found.verdict.school or [due.at for due in found.verdict.due] == ["2026-01-09"]
+
+
+def test_a_module_in_the_current_folder_is_not_run(tmp_path: Path) -> None:
+    """A saved attachment that is named like a library is no library."""
+    (tmp_path / "pydantic.py").write_text("open('PWNED', 'w').close()")
+    (tmp_path / "m.eml").write_bytes(a_mail())
+    command = [sys.executable, "-P", "-m", "triage", "--state", str(tmp_path / "state"), "classify", "m.eml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "PWNED").exists()

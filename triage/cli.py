@@ -15,6 +15,7 @@ import typer
 
 from triage import explain, installing  # noqa: F401 - its commands register themselves
 from triage.answering import parsed_day
+from triage.apply import StoppedError
 from triage.classify import LABELS, PRIMARIES, unreadable_json
 from triage.config import Account
 from triage.console import Settings, app, command, corrections_in, ensure_model, print_json, progress_bar, say
@@ -85,6 +86,12 @@ def _one_pass(session: Session, account: Account, run: str, *, dry_run: bool, ag
             report = session.run(account, run, dry_run=dry_run, agreed=agreed, progress=progress)
     except TriageError as error:
         return Report(account.name, error=describe(error, account)), error.exit_code
+    except StoppedError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one account's oddity does not stop the others; a traceback may quote mail
+        kind = type(error).__name__
+        text = f'account "{account.name}": something unexpected happened ({kind}); please report it'
+        return Report(account.name, error=text), 1
     return report, 1 if report.error or report.failed else 0
 
 

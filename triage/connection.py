@@ -46,7 +46,7 @@ def connect(account: Account) -> imapclient.IMAPClient:
         ) from None
     except ssl.SSLError as error:
         raise MailboxError(f"{where}: no secure connection ({error.reason}); check port and security") from None
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         raise MailboxError(f"{where}: this name cannot be found; check host and your connection") from None
     except (OSError, imap_errors.IMAPClientError) as error:
         raise MailboxError(f"{where}: cannot be reached ({_short(error)})") from None
@@ -56,11 +56,11 @@ def connect(account: Account) -> imapclient.IMAPClient:
 def _tls(account: Account) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if account.ca_file is not None:
-        path = account.ca_file.expanduser()
         try:
-            context.load_verify_locations(path)
-        except (OSError, ssl.SSLError):
-            raise MailboxError(f'account "{account.name}": ca_file {path} is no readable PEM certificate') from None
+            context.load_verify_locations(account.ca_file.expanduser())
+        except (OSError, RuntimeError):
+            named = f'account "{account.name}": ca_file {account.ca_file}'
+            raise MailboxError(f"{named} is no readable PEM certificate") from None
     return context
 
 

@@ -15,7 +15,7 @@ from triage.config import Account
 from triage.errors import CredentialError
 from triage.oauth2 import AccessToken, Grant, renew
 
-SERVICE = "triage"
+SERVICE, GRANTS = "triage", "triage oauth2"
 COMMAND_SECONDS = 60
 
 
@@ -25,10 +25,12 @@ def secret_of(account: Account) -> str:
         return _from_command(account)
     if account.auth == "oauth2":
         return _access_token(account)
-    return _from_keyring(account.name, f"triage password {account.name}")
+    return _from_keyring(SERVICE, account.name, f"triage password {account.name}")
 
 
 _tokens: dict[str, AccessToken] = {}
+# Grants that the keyring did not take yet.
+_grants: dict[str, Grant] = {}
 _renewing = threading.Lock()
 
 
@@ -38,17 +40,19 @@ def _access_token(account: Account) -> str:
         known = _tokens.get(account.name)
         if known is None or not known.fresh:
             try:
-                grant = Grant.from_text(_from_keyring(_grant_name(account), f"triage signin {account.name}"))
+                grant = _grants.get(account.name) or Grant.from_text(
+                    _from_keyring(GRANTS, account.name, f"triage signin {account.name}")
+                )
             except ValueError:
                 how = f"triage signin {account.name}"
                 raise CredentialError(
                     f'account "{account.name}": what the keyring holds is no sign-in; run `{how}`'
                 ) from None
             known, newer = renew(account, grant)
-            if newer != grant:
-                # Some providers take each refresh token only once.
-                store_grant(account, newer)
+            # First in memory: some providers take each refresh token only once.
             _tokens[account.name] = known
+            if newer != grant:
+                store_grant(account, newer)
         return known.text
 
 
@@ -58,12 +62,10 @@ def drop_access_token(account: Account) -> bool:
 
 
 def store_grant(account: Account, grant: Grant) -> None:
-    """Keep what a sign-in gave. Raises `CredentialError`."""
-    store_secret(_grant_name(account), grant.to_text())
-
-
-def _grant_name(account: Account) -> str:
-    return f"{account.name} oauth2"
+    """Keep what a sign-in gave. Raises `CredentialError`; the grant is then known for as long as this process lives."""
+    _grants[account.name] = grant
+    _store(GRANTS, account.name, grant.to_text())
+    _grants.pop(account.name, None)
 
 
 def _from_command(account: Account) -> str:
@@ -88,28 +90,31 @@ def _from_command(account: Account) -> str:
     return secret
 
 
-def _from_keyring(name: str, how: str) -> str:
+def _from_keyring(service: str, name: str, how: str) -> str:
     _usable_backend(name)
     try:
-        secret = keyring.get_password(SERVICE, name)
+        secret = keyring.get_password(service, name)
     except Exception as error:  # noqa: BLE001
         # Backends raise beyond keyring's own errors, and their texts are not for users.
         raise CredentialError(
             f'account "{name}": the keyring cannot be read ({type(error).__name__}); unlock it, or set password_command'
         ) from None
     if secret is None:
-        account = name.removesuffix(" oauth2")
-        what = "password" if account == name else "sign-in"
-        raise CredentialError(f'account "{account}": no {what} stored; run `{how}`')
+        what = "password" if service == SERVICE else "sign-in"
+        raise CredentialError(f'account "{name}": no {what} stored; run `{how}`')
     return secret
 
 
 def store_secret(name: str, secret: str) -> None:
     """Keep an account's password in the keyring, and read it back. Raises `CredentialError`."""
+    _store(SERVICE, name, secret)
+
+
+def _store(service: str, name: str, secret: str) -> None:
     _usable_backend(name)
     try:
-        keyring.set_password(SERVICE, name, secret)
-        kept = keyring.get_password(SERVICE, name) == secret
+        keyring.set_password(service, name, secret)
+        kept = keyring.get_password(service, name) == secret
     except Exception as error:  # noqa: BLE001 - as above
         raise CredentialError(
             f'account "{name}": the keyring cannot be written ({type(error).__name__}); '
@@ -121,12 +126,19 @@ def store_secret(name: str, secret: str) -> None:
 
 def backend_name() -> str:
     """The keyring in use, in words."""
-    return str(keyring.get_keyring().name)
+    try:
+        return str(keyring.get_keyring().name)
+    except Exception as error:  # noqa: BLE001 - as below
+        return type(error).__name__
 
 
 def _usable_backend(name: str) -> None:
     """Refuse a keyring that is none, or that would keep a password for all to read."""
-    backend = keyring.get_keyring()
+    try:
+        backend = keyring.get_keyring()
+    except Exception as error:  # noqa: BLE001 - a backend that is named and not there
+        kind = type(error).__name__
+        raise CredentialError(f'account "{name}": the keyring cannot be used ({kind}); {_keyring_hint()}') from None
     backends = getattr(backend, "backends", [backend])
     kinds = {f"{type(one).__module__}.{type(one).__name__}" for one in backends}
     if all(".fail." in kind for kind in kinds):

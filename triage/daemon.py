@@ -280,7 +280,7 @@ class Daemon:
             return None
         if self._trainer is None or self._trainer.poll() is not None:
             log.info("learning from your corrections")
-            command = [sys.executable, "-m", "triage", "--state", str(state), "train"]
+            command = [sys.executable, "-P", "-m", "triage", "--state", str(state), "train"]
             self._trainer = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         return self._trainer
 

@@ -61,6 +61,7 @@ class Judgement:
     answers: tuple[str, ...] = ()
     via: str = ""
     recipients: tuple[str, ...] = ()
+    reply_to: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -151,9 +152,13 @@ def _scores(read: Sequence[tuple[Message, Facts]], model: "Model") -> list[Score
 def check_draft(raw: bytes, model: "ToneModel", config: Config) -> tuple[Finding, ...]:
     """What stands out in a draft that lies in the mailbox; nothing where it cannot be read."""
     try:
-        own = parse_message(raw).parts
-    except UnreadableError:
+        return _remarked(raw, model, config)
+    except Exception:  # noqa: BLE001 - an odd draft is left alone, and its text is in no traceback
         return ()
+
+
+def _remarked(raw: bytes, model: "ToneModel", config: Config) -> tuple[Finding, ...]:
+    own = parse_message(raw).parts
     text = "\n".join(filter(None, [own.own, own.signature]))
     scores = model.score([span.text for span in own_spans(text)])
     names = [name for child in config.children for name in (child.name, *child.aliases)]
@@ -188,6 +193,7 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
         sender_name=message.sender.name,
         via=platform_of(message),
         recipients=tuple(person.address for person in message.recipients[:10]),
+        reply_to=tuple(person.address for person in message.reply_to[:3]),
         gist=find_gist(message) if verdict.school or verdict.unsure else None,
         answers=tuple(dict.fromkeys([message.in_reply_to, *message.references[-10:]])) if message.in_reply_to else (),
     )

@@ -6,22 +6,21 @@ token, and the client's secret where the provider insists on one; access tokens 
 """
 
 import json
-import os
 import secrets
 import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 import oauthlib.oauth2
 import requests
-import requests_oauthlib
+import urllib3
 
 from triage.config import Account, OAuth2Endpoints
-from triage.errors import ConfigError, CredentialError, MailboxError
+from triage.errors import ConfigError, CredentialError, MailboxError, TriageError
 
 PROVIDERS: Mapping[str, Mapping[str, str]] = {
     "google": {
@@ -36,15 +35,19 @@ PROVIDERS: Mapping[str, Mapping[str, str]] = {
         "scope": "https://outlook.office.com/IMAP.AccessAsUser.All offline_access",
     },
 }
-# Providers may answer with other names for what was asked; that is no error.
-os.environ.setdefault("OAUTHLIB_RELAX_TOKEN_SCOPE", "1")
 # A token that ends so soon is renewed before it is used.
 RENEW_SECONDS = 120
 REQUEST_SECONDS = 30
+# A token endpoint's answer is a few kilobytes.
+ANSWER_BYTES = 256 * 1024
 # How long a parent has to agree in the browser.
 AGREE_SECONDS = 300
 _DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-_PAGE = b"<!DOCTYPE html><title>triage</title><p>You are signed in. You can close this page."
+_PAGE = b"<!DOCTYPE html><title>triage</title><p>Thank you. You can close this page; triage says how it went."
+# What a provider says where trying again changes nothing (RFC 6749, 5.2; RFC 8628, 3.5).
+_REFUSALS = frozenset(
+    {"invalid_grant", "invalid_client", "unauthorized_client", "access_denied", "invalid_scope", "expired_token"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,37 +107,61 @@ def renew(account: Account, grant: Grant) -> tuple[AccessToken, Grant]:
     Raises `CredentialError` where the provider takes the grant no more, `MailboxError` where it cannot be asked.
     """
     ends = endpoints_of(account)
-    session = requests_oauthlib.OAuth2Session(ends.client_id, scope=ends.scope.split())
-    extra = {"client_secret": grant.client_secret} if grant.client_secret else {}
-    token = _asked(
-        account,
-        lambda: session.refresh_token(
-            ends.token_endpoint, grant.refresh_token, client_id=ends.client_id, timeout=REQUEST_SECONDS, **extra
-        ),
-    )
-    return _access(token), Grant(str(token.get("refresh_token") or grant.refresh_token), grant.client_secret)
+    fields = {"grant_type": "refresh_token", "refresh_token": grant.refresh_token, "scope": ends.scope}
+    token = _token(account, ends, fields, grant.client_secret)
+    access = AccessToken(str(token["access_token"]), time.monotonic() + _seconds(token.get("expires_in"), 3600))
+    return access, Grant(str(token.get("refresh_token") or grant.refresh_token), grant.client_secret)
 
 
-def _access(token: Mapping[str, Any]) -> AccessToken:
-    return AccessToken(str(token["access_token"]), time.monotonic() + float(token.get("expires_in") or 3600))
+def _token(account: Account, ends: OAuth2Endpoints, fields: Mapping[str, str], client_secret: str) -> dict[str, Any]:
+    """What the token endpoint gives (RFC 6749, 5.1). Raises as `renew` does."""
+    asked = {"client_id": ends.client_id, **fields, **({"client_secret": client_secret} if client_secret else {})}
+    answer = _posted(account, ends.token_endpoint, asked)
+    if "error" in answer:
+        raise _refusal(account, answer["error"])
+    if not isinstance(answer.get("access_token"), str):
+        raise MailboxError(f'account "{account.name}": the provider gave no token')
+    return answer
 
 
-def _asked(account: Account, ask: Callable[[], Any]) -> Any:
-    """What the provider answers; its errors in our words, without what it may quote."""
+def _refusal(account: Account, error: object) -> TriageError:
+    """A provider's no in our words, with its code alone: what else it says may quote what was sent."""
+    where, word = f'account "{account.name}"', _word(error)
+    if word in _REFUSALS:
+        return CredentialError(
+            f"{where}: the provider refused the sign-in ({word}); run `triage signin {account.name}`"
+        )
+    return MailboxError(f"{where}: the provider cannot sign anybody in just now ({word}); try again later")
+
+
+def _seconds(value: object, usual: float) -> float:
+    try:
+        return min(max(0.0, float(str(value))), 86400.0 * 365)
+    except ValueError:
+        return usual
+
+
+def _posted(account: Account, url: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    """The JSON object that an endpoint answers with. A redirect is not followed: it would carry secrets elsewhere."""
     where = f'account "{account.name}"'
     try:
-        return ask()
-    except oauthlib.oauth2.OAuth2Error as error:
-        raise CredentialError(
-            f"{where}: the provider refused the sign-in ({error.error or 'error'}); run `triage signin {account.name}`"
-        ) from None
+        answer = requests.post(url, data=dict(fields), timeout=REQUEST_SECONDS, allow_redirects=False, stream=True)
+        with answer:
+            raw = answer.raw.read(ANSWER_BYTES, decode_content=True)
     except requests.exceptions.SSLError:
         raise MailboxError(f"{where}: the provider's certificate is not trusted") from None
-    except (requests.exceptions.RequestException, OSError) as error:
+    except (requests.exceptions.RequestException, OSError, urllib3.exceptions.HTTPError) as error:
         kind = type(error).__name__
         raise MailboxError(f"{where}: the provider cannot be reached ({kind}); try again later") from None
-    except (ValueError, KeyError) as error:
-        raise MailboxError(f"{where}: the provider's answer cannot be read ({type(error).__name__})") from None
+    try:
+        content = json.loads(raw)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or 300 <= answer.status_code < 400:
+        raise MailboxError(
+            f"{where}: the provider's answer cannot be read (HTTP {answer.status_code}); try again later"
+        )
+    return content
 
 
 # --- In a browser on this machine ------------------------------------------------------------------------
@@ -143,33 +170,38 @@ def _asked(account: Account, ask: Callable[[], Any]) -> Any:
 def sign_in_here(account: Account, client_secret: str, show: Callable[[str], None]) -> Grant:
     """Let the parent agree in the browser; `show` is given the address to open. Raises as `renew` does."""
     ends = endpoints_of(account)
-    with _Listener() as listener:
-        session = requests_oauthlib.OAuth2Session(
-            ends.client_id, scope=ends.scope.split(), redirect_uri=listener.address, pkce="S256"
-        )
-        # Google gives a refresh token only when asked like this; others do not mind.
-        url, state = session.authorization_url(
-            ends.authorization_endpoint, access_type="offline", prompt="consent", login_hint=account.username
+    # Microsoft knows its clients by "localhost" alone; RFC 8252 prefers the number.
+    host = "localhost" if account.oauth2_provider == "microsoft" else "127.0.0.1"
+    with _Listener(host) as listener:
+        client = oauthlib.oauth2.WebApplicationClient(ends.client_id)
+        verifier, state = client.create_code_verifier(64), secrets.token_urlsafe(24)
+        url = client.prepare_request_uri(
+            ends.authorization_endpoint,
+            redirect_uri=listener.address,
+            scope=ends.scope.split(),
+            state=state,
+            code_challenge=client.create_code_challenge(verifier, "S256"),
+            code_challenge_method="S256",
+            # Google gives a refresh token only when asked like this; others do not mind.
+            access_type="offline",
+            prompt="consent",
+            login_hint=account.username,
         )
         show(url)
         answer = listener.wait()
     if answer is None:
         raise CredentialError(f'account "{account.name}": nobody agreed within {AGREE_SECONDS // 60} minutes')
-    if not secrets.compare_digest(answer.get("state", ""), state):
+    if not secrets.compare_digest(answer.get("state", "").encode(), state.encode()):
         raise CredentialError(f'account "{account.name}": the answer in the browser was not ours; try again')
     if "code" not in answer:
         raise CredentialError(f'account "{account.name}": the provider refused ({_word(answer.get("error"))})')
-    token = _asked(
-        account,
-        lambda: session.fetch_token(
-            ends.token_endpoint,
-            code=answer["code"],
-            include_client_id=True,
-            client_secret=client_secret or None,
-            timeout=REQUEST_SECONDS,
-        ),
-    )
-    return _grant(account, token, client_secret)
+    fields = {
+        "grant_type": "authorization_code",
+        "code": answer["code"],
+        "redirect_uri": listener.address,
+        "code_verifier": verifier,
+    }
+    return _grant(account, _token(account, ends, fields, client_secret), client_secret)
 
 
 def _grant(account: Account, token: Mapping[str, Any], client_secret: str) -> Grant:
@@ -187,13 +219,16 @@ def _word(text: object) -> str:
 class _Listener:
     """Waits on a loopback port for the one request that the browser is sent to (RFC 8252, section 7.3)."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
         self._answer: dict[str, str] | None = None
         arrived = threading.Event()
         self._arrived = arrived
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            # A browser opens connections that it may never use.
+            timeout = 5
+
             def do_GET(self) -> None:
                 url = urllib.parse.urlsplit(self.path)
                 query = dict(urllib.parse.parse_qsl(url.query))
@@ -211,8 +246,9 @@ class _Listener:
                 # The request holds the code.
                 pass
 
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}/"
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.address = f"http://{host}:{self._server.server_port}/"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> Self:
@@ -242,8 +278,8 @@ def sign_in_elsewhere(account: Account, client_secret: str, show: Callable[[str]
     if not address or not started.get("user_code") or not started.get("device_code"):
         raise MailboxError(f'account "{account.name}": the provider gave no code ({_word(started.get("error"))})')
     show(f"On any device, open {address} and type the code {started['user_code']}")
-    pause = max(1.0, float(started.get("interval") or 5))
-    until = time.monotonic() + min(float(started.get("expires_in") or AGREE_SECONDS), 2 * AGREE_SECONDS)
+    pause = max(1.0, _seconds(started.get("interval"), 5))
+    until = time.monotonic() + min(_seconds(started.get("expires_in"), AGREE_SECONDS), 2 * AGREE_SECONDS)
     asked = {"grant_type": _DEVICE_GRANT, "client_id": ends.client_id, "device_code": str(started["device_code"])}
     if client_secret:
         asked["client_secret"] = client_secret
@@ -258,12 +294,5 @@ def sign_in_elsewhere(account: Account, client_secret: str, show: Callable[[str]
             case "slow_down":
                 pause += 5
             case error:
-                raise CredentialError(f'account "{account.name}": the provider refused ({_word(error)})')
+                raise _refusal(account, error)
     raise CredentialError(f'account "{account.name}": nobody agreed in time; try again')
-
-
-def _posted(account: Account, url: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    if not url.startswith("https://"):
-        raise ConfigError([f'account "{account.name}": {url} is not https'])
-    answer = _asked(account, lambda: requests.post(url, data=dict(fields), timeout=REQUEST_SECONDS).json())
-    return answer if isinstance(answer, dict) else {}

@@ -205,7 +205,8 @@ def kept_of(judged: Judgement) -> dict[str, Any] | None:
     verdict = _VERDICT.dump_python(judged.verdict, mode="json")
     card = judged.card.to_json() if judged.card else None
     gist = asdict(judged.gist) if judged.gist else None
-    return {"verdict": verdict, "card": card, "gist": gist, "via": judged.via, "to": list(judged.recipients)}
+    people = {"to": list(judged.recipients), "from": [judged.sender_address, *judged.reply_to]}
+    return {"verdict": verdict, "card": card, "gist": gist, "via": judged.via, **people}
 
 
 def _kept_as_school(judged: Judgement) -> dict[str, Any]:
@@ -295,11 +296,11 @@ def _note_answer(visit: Visit, answer: Answer) -> None:
     store, account, now = visit.work.store, visit.work.account.name, visit.work.clock()
     # A clock that runs ahead does not answer tomorrow.
     ledger, at = Ledger(store), min(answer.at or now, now)
-    rows = [row for row in _answered_rows(visit, answer, at) if _writer(row).address in answer.recipients]
+    rows = [row for row in _answered_rows(visit, answer, at) if _addresses(row) & answer.recipients]
     for row in rows:
         ledger.add_answer(row.account, row.key, at, "sent")
         person = newcomer_of(row)
-        if person is not None:
+        if person is not None and person.address in answer.recipients:
             store.learn_sender(person.address, person.name, now)
     to = _writer(rows[0]) if rows else _teacher_among(visit, answer.recipients)
     if answer.message_id and to is not None:
@@ -310,9 +311,15 @@ def _note_answer(visit: Visit, answer: Answer) -> None:
 
 
 def _writer(row: Stored) -> Person:
-    """Who wrote a school mail, at the address that an answer reaches."""
+    """Who wrote a school mail."""
     teacher = ((row.judgement or {}).get("verdict") or {}).get("teacher") or {}
     return Person(teacher.get("name") or "", teacher.get("address") or "")
+
+
+def _addresses(row: Stored) -> set[str]:
+    """Where an answer to a mail may go: its sender, its Reply-To, and the teacher that is behind it."""
+    kept = row.judgement or {}
+    return {_writer(row).address, *kept.get("from", ())} - {""}
 
 
 def _teacher_among(visit: Visit, recipients: frozenset[str]) -> Person | None:

@@ -1,7 +1,8 @@
 """The daemon as a service of the user's own: systemd on Linux, launchd on macOS, a scheduled task on Windows.
 
 Each runs `triage run` with the configuration and the state that were given, starts with the user's session, and starts
-again after a failure, but not where the password is refused or the configuration is wrong: that would lock an account.
+again a minute after a failure; systemd does not where the password is refused or the configuration is wrong. The daemon
+itself waits an hour after a refusal, so that no account is locked.
 """
 
 import os
@@ -35,9 +36,10 @@ class Service:
 
 def service_for(platform: str, config: Path, state: Path, home: Path) -> Service:
     """The service of a platform (`sys.platform`). Raises `TriageError` where there is none."""
-    command = (sys.executable, "-m", "triage", "--config", str(config), "--state", str(state), "run")
+    # -P: the folder that a service starts in is no place to look for modules.
+    command = (sys.executable, "-P", "-m", "triage", "--config", str(config), "--state", str(state), "run")
     if platform.startswith("linux"):
-        return _systemd(command, state, home)
+        return _systemd(command, home)
     if platform == "darwin":
         return _launchd(command, state, home)
     if platform == "win32":
@@ -45,7 +47,7 @@ def service_for(platform: str, config: Path, state: Path, home: Path) -> Service
     raise TriageError(f"{platform}: no service is known for this system; start `triage run` by its own means")
 
 
-def _systemd(command: Sequence[str], state: Path, home: Path) -> Service:
+def _systemd(command: Sequence[str], home: Path) -> Service:
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "systemd" / "user"
     start = " ".join(_quoted(part) for part in command)
     unit = f"""[Unit]
@@ -68,7 +70,6 @@ RestrictSUIDSGID=yes
 RestrictRealtime=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 SystemCallArchitectures=native
-WorkingDirectory={_quoted(str(state))}
 
 [Install]
 WantedBy=default.target
@@ -77,7 +78,7 @@ WantedBy=default.target
     return Service(
         folder / f"{NAME}.service",
         unit.encode(),
-        on=((*run, "daemon-reload"), (*run, "enable", "--now", NAME)),
+        on=((*run, "daemon-reload"), (*run, "enable", NAME), (*run, "restart", NAME)),
         off=((*run, "disable", "--now", NAME),),
         show=(*run, "--no-pager", "status", NAME),
     )
@@ -107,7 +108,7 @@ def _launchd(command: Sequence[str], state: Path, home: Path) -> Service:
     return Service(
         path,
         content,
-        on=(("launchctl", "bootstrap", domain, str(path)),),
+        on=(("launchctl", "bootstrap", domain, str(path)), ("launchctl", "kickstart", "-k", f"{domain}/{_LABEL}")),
         off=(("launchctl", "bootout", f"{domain}/{_LABEL}"),),
         show=("launchctl", "print", f"{domain}/{_LABEL}"),
     )
@@ -153,14 +154,13 @@ def install(service: Service) -> None:
 
 
 def uninstall(service: Service) -> bool:
-    """Turn the service off and take its description away; False where there was none."""
-    there = service.path.exists()
-    if there:
-        for command in service.off:
-            # What is off already cannot be turned off, which is as well.
-            _run(command, "")
-        service.path.unlink()
-    return there
+    """Turn the service off and take its description away; False where there was none. Raises `TriageError`."""
+    if not service.path.exists():
+        return False
+    for command in service.off:
+        _run(command, "the service could not be turned off")
+    service.path.unlink()
+    return True
 
 
 def status(service: Service) -> tuple[bool, str]:
@@ -174,7 +174,7 @@ def status(service: Service) -> tuple[bool, str]:
 
 def _run(command: Sequence[str], trouble: str) -> None:
     done = _done(command)
-    if trouble and (done is None or done.returncode != 0):
+    if done is None or done.returncode != 0:
         said = "no such program" if done is None else (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
         raise TriageError(f"{trouble}: `{' '.join(command)}`: {said}")
 

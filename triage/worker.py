@@ -1,7 +1,7 @@
 """One bounded process that reads strangers' mail; it is started when there is mail and ended when idle.
 
 The daemon sends raw mail down a pipe and gets judgements back as JSON, never as pickle: a mail that takes the
-worker down, or over, gains nothing beyond it. CPU time per mail and memory are limited; a mail that breaks a
+worker down costs nothing but itself. Time per mail and memory are limited; a mail that breaks a
 limit is judged unreadable, and the next worker goes on with the rest. (Without POSIX limits, on Windows, the
 deadline alone bounds it.)
 """
@@ -132,7 +132,7 @@ class Worker:
                 # Not the mail's fault: the user's wording, or the model of tones.
                 raise ConfigError([more[0].decode()]) if answer == b"config" else ModelError(more[0].decode())
             return form.validate_json(answer)
-        except (OSError, EOFError, ValueError):
+        except (OSError, EOFError, ValueError, OverflowError, MemoryError):
             self.close()
             self._raise_if_interrupted()
             return None
@@ -161,7 +161,8 @@ class Worker:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
             process = subprocess.Popen(
-                [sys.executable, "-m", "triage.worker"],
+                # -P: whatever lies in the current folder (a saved attachment) is no module.
+                [sys.executable, "-P", "-m", "triage.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
@@ -209,7 +210,7 @@ def _receive(pipe: IO[bytes] | None) -> list[bytes]:
     if pipe is None:
         raise EOFError
     (count,) = struct.unpack("!I", _exactly(pipe, 4))
-    return [_exactly(pipe, struct.unpack("!Q", _exactly(pipe, 8))[0]) for _ in range(count)]
+    return [_exactly(pipe, min(struct.unpack("!Q", _exactly(pipe, 8))[0], MEMORY_BYTES)) for _ in range(count)]
 
 
 def _exactly(pipe: IO[bytes], size: int) -> bytes:

@@ -31,6 +31,7 @@ class Provider:
     agreed: bool = False
     taken_back: bool = False
     broken: bool = False
+    odd: tuple[int, bytes] | None = None
     seen: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -101,7 +102,11 @@ class Provider:
                 fields = dict(urllib.parse.parse_qsl(self.rfile.read(length).decode()))
                 status, answer = provider.answer(self.path, fields)
                 raw = b"<html>oops" if provider.broken else json.dumps(answer).encode()
+                if provider.odd is not None:
+                    status, raw = provider.odd
                 self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("Location", f"{provider.introspection_url}")
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
