@@ -1,6 +1,9 @@
 """One contract for every mailbox: the real one on Dovecot, with and without MOVE, and the one in memory."""
 
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -12,6 +15,8 @@ from tests.conftest import account_on
 from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.mail import a_mail
 from tests.support.memory import MemoryMailbox, Server
+from triage import connection
+from triage.config import Account
 from triage.errors import MailboxError, RefusedError, SignInRefusedError
 from triage.mailbox import Mail, Mailbox, content_key
 from triage.partial import Answer, answer_of, bare_subject
@@ -285,3 +290,35 @@ def test_an_answer_is_dated_and_named() -> None:
 def test_any_octets_are_an_answer(octets: bytes) -> None:
     """Nothing that a server sends as fields raises."""
     assert all("<" in name for name in answer_of(b"To: " + octets).answered)
+
+
+def test_a_server_that_drips_at_sign_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each octet comes within the socket's timeout; the sign-in as a whole has an end."""
+    monkeypatch.setattr(connection, "SIGN_IN_SECONDS", 0.3)
+    cut = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                lines = peer.makefile("rb")
+                peer.sendall(b"* OK ready\r\n")
+                peer.sendall(b"* CAPABILITY IMAP4rev1\r\n" + lines.readline().split()[0] + b" OK\r\n")
+                lines.readline()
+                peer.sendall(b"* OK ")
+                try:
+                    for _ in range(600):
+                        peer.sendall(b".")
+                        time.sleep(0.05)
+                except OSError:
+                    cut.set()
+
+        server = threading.Thread(target=drip, daemon=True)
+        server.start()
+        account = Account(
+            name="home", host="127.0.0.1", port=listener.getsockname()[1], username="ada", security="none"
+        )
+        with pytest.raises(MailboxError, match="home"):
+            Mailbox.connect(account, "secret")
+        server.join(40)
+    assert cut.is_set()

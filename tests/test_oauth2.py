@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.dovecot import Dovecot, start_dovecot
 from tests.support.provider import CLIENT, Provider
-from triage import credentials
+from triage import credentials, oauth2
 from triage.config import Account, load_config
 from triage.errors import ConfigError, CredentialError, MailboxError, SignInRefusedError
 from triage.mailbox import Mailbox
@@ -143,6 +143,14 @@ def test_odd_answers_are_told_apart(provider: Provider, status: int, body: bytes
     assert "canary" not in str(told.value)
     assert "\x1b" not in str(told.value)
     assert provider.seen == ["token refresh_token"]
+
+
+def test_an_answer_that_drips_is_given_up(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each octet comes in time, the whole does not."""
+    monkeypatch.setattr(oauth2, "REQUEST_SECONDS", 0.3)
+    provider.dripping, provider.odd = True, (200, b" " * 400 + b'{"access_token": "late"}')
+    with pytest.raises(MailboxError, match="cannot be reached"):
+        renew(account(provider), Grant("a"))
 
 
 def test_an_idle_connection_does_not_block_the_answer(provider: Provider) -> None:

@@ -8,6 +8,7 @@ import logging
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -22,6 +23,8 @@ logging.getLogger("imapclient").setLevel(logging.WARNING)
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 60
+# All of STARTTLS, or all of signing in: the socket's own timeout runs anew with each octet.
+SIGN_IN_SECONDS = 120
 
 
 def connect(account: Account) -> imapclient.IMAPClient:
@@ -66,7 +69,8 @@ def _tls(account: Account) -> ssl.SSLContext:
 
 def _start_tls(client: imapclient.IMAPClient, context: ssl.SSLContext, where: str) -> None:
     try:
-        client.starttls(context)
+        with deadline(client):
+            client.starttls(context)
     except ssl.SSLError:
         shut(client)
         raise
@@ -114,6 +118,18 @@ def shut(client: imapclient.IMAPClient) -> None:
         client.socket().shutdown(socket.SHUT_RDWR)
     with suppress(OSError, imap_errors.IMAPClientError):
         client.shutdown()
+
+
+@contextmanager
+def deadline(client: imapclient.IMAPClient) -> Iterator[None]:
+    """Cut the connection if what is done here takes longer than `SIGN_IN_SECONDS`."""
+    watchdog = threading.Timer(SIGN_IN_SECONDS, shut, (client,))
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
 
 
 @contextmanager

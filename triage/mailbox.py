@@ -19,7 +19,7 @@ import imapclient  # noqa: TID251 - the one place
 from imapclient import exceptions as imap_errors  # noqa: TID251 - the one place
 
 from triage.config import Account
-from triage.connection import connect, shut, sign_in, translated
+from triage.connection import connect, deadline, shut, sign_in, translated
 from triage.errors import MailboxError, RefusedError
 from triage.partial import Answer, answer_of, assembled, text_parts
 from triage.plan import Selected
@@ -91,9 +91,10 @@ class Mailbox:
         """
         client = connect(account)
         try:
-            sign_in(client, account, secret)
-            with translated(account.name):
-                return cls(client, account.name)
+            with deadline(client):
+                sign_in(client, account, secret)
+                with translated(account.name):
+                    return cls(client, account.name)
         except BaseException:
             shut(client)
             raise

@@ -147,7 +147,7 @@ def _posted(account: Account, url: str, fields: Mapping[str, str]) -> dict[str, 
     try:
         answer = requests.post(url, data=dict(fields), timeout=REQUEST_SECONDS, allow_redirects=False, stream=True)
         with answer:
-            raw = answer.raw.read(ANSWER_BYTES, decode_content=True)
+            raw = _read(answer.raw)
     except requests.exceptions.SSLError:
         raise MailboxError(f"{where}: the provider's certificate is not trusted") from None
     except (requests.exceptions.RequestException, OSError, urllib3.exceptions.HTTPError) as error:
@@ -162,6 +162,16 @@ def _posted(account: Account, url: str, fields: Mapping[str, str]) -> dict[str, 
             f"{where}: the provider's answer cannot be read (HTTP {answer.status_code}); try again later"
         )
     return content
+
+
+def _read(body: urllib3.BaseHTTPResponse) -> bytes:
+    """At most `ANSWER_BYTES`, within `REQUEST_SECONDS` in all: a socket's timeout runs anew with each octet."""
+    raw, end = b"", time.monotonic() + REQUEST_SECONDS
+    while len(raw) < ANSWER_BYTES and (data := body.read1(ANSWER_BYTES, decode_content=True)):
+        raw += data
+        if time.monotonic() > end:
+            raise TimeoutError
+    return raw
 
 
 # --- In a browser on this machine ------------------------------------------------------------------------

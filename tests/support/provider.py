@@ -9,6 +9,7 @@ import itertools
 import json
 import ssl
 import threading
+import time
 import urllib.parse
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +33,7 @@ class Provider:
     taken_back: bool = False
     broken: bool = False
     odd: tuple[int, bytes] | None = None
+    dripping: bool = False
     seen: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -110,7 +112,11 @@ class Provider:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
-                self.wfile.write(raw)
+                for octet in range(len(raw)) if provider.dripping else ():
+                    self.wfile.write(raw[octet : octet + 1])
+                    time.sleep(0.05)
+                if not provider.dripping:
+                    self.wfile.write(raw)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
