@@ -5,13 +5,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: demo test lint format long-test bench faults model system-packages clean
+.PHONY: demo test test-lowest lint format long-test bench faults model system-packages clean
 
 demo: $(VENV)/.demo
 	$(BIN)/triage demo
 
 test: $(VENV)/.dev system-packages
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+# The lower bounds of pyproject.toml held to their word, in an environment of their own.
+test-lowest: system-packages
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(PYTHON) .ci/lowest > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv-lowest/constraints.txt --editable '.[test]'
+	.venv-lowest/bin/python -m pytest -n $(WORKERS) --dist loadgroup
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -61,4 +69,4 @@ system-packages:
 	@./.ci/system-packages
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) .venv-lowest .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

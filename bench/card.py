@@ -5,7 +5,7 @@ import re
 from triage import draft_figures, figures, fit_tone, tone, train
 from triage import model as models
 from triage.corpus import load_corpus, load_drafts
-from triage.resources import corpus_path, shipped, shipped_tone_path
+from triage.resources import corpus_path, shipped, tone_path
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     text = card.read_text(encoding="utf-8")
     text = re.sub(r"(?s)<!-- figures -->.*<!-- end -->", lambda _: f"<!-- figures -->\n{note}\n<!-- end -->", text)
     drafts = load_drafts(corpus_path())
-    read = fit_tone.read([draft for draft in drafts if draft.split == "heldout"], tone.load(shipped_tone_path()))
+    read = fit_tone.read([draft for draft in drafts if draft.split == "heldout"], tone.load(tone_path()))
     tones = figures.table_of(draft_figures.report(read))
     texts = sum(draft.split == "train" for draft in drafts)
     said = f"Trained on {texts} sentences and drafts, measured on {len(read)}.\n\n{tones}"

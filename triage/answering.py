@@ -12,7 +12,7 @@ import typer
 
 from triage.calmer import findings_of
 from triage.classify import PRIMARIES
-from triage.console import Settings, command, ensure_tone, print_json, say
+from triage.console import Settings, command, print_json, say
 from triage.draft import own_spans, remarks
 from triage.errors import StoreError, UsageError
 from triage.facts import FLAGS
@@ -23,6 +23,7 @@ from triage.notes import finding_lines
 from triage.prompts import Wording
 from triage.record import Entry, Since, Wanted, chosen, laid_over, names
 from triage.record_pages import appointments_of, make_page, to_csv, to_html, to_pdf, to_text
+from triage.resources import tone_path
 from triage.session import system_clock
 from triage.store import Store
 
@@ -52,7 +53,7 @@ def check(
 
     config = settings.load_or_default()
     draft = _read_draft(path)
-    model = load(ensure_tone(settings.state_path))
+    model = load(tone_path())
     scores = model.score([span.text for span in own_spans(draft)])
     names = [name for child in config.children for name in (child.name, *child.aliases)]
     found = findings_of(remarks(draft, scores, model.limits, names), draft, config.language)

@@ -21,7 +21,7 @@ from triage.apply import StoppedError
 from triage.config import Config, default_config_path, default_state_path, load_config
 from triage.errors import ModelError, TriageError, UsageError
 from triage.lock import StateLock, prepare_folder
-from triage.resources import corpus_path, made_elsewhere, model_path, own_model_path, own_tone_path, tone_path
+from triage.resources import corpus_path, is_outdated, model_path, own_model_path
 from triage.session import Session
 from triage.store import Store
 
@@ -82,8 +82,6 @@ class Settings:
         config = self.accounts()
         prepare_folder(self.state_path)
         ensure_model(self.state_path)
-        if config.prompts.check_drafts:
-            ensure_tone(self.state_path)
         with StateLock(self.state_path).acquire(command):
             session = Session.open(config, self.state_path, self.overrides)
             try:
@@ -209,35 +207,18 @@ def corrections_in(state: Path) -> list[tuple[str, tuple[str, ...]]]:
         return store.corrections()
 
 
-def ensure_tone(state: Path) -> Path:
-    """The model of tones; one that was made with another scikit-learn is made anew from the shipped corpus, once."""
-    path = tone_path(state)
-    made = made_elsewhere(path)
-    if not made:
-        return path
-    say(f"the model was made with scikit-learn {made}; making it anew for yours, which takes half a minute")
-    from triage import fit_tone, tone  # noqa: PLC0415
-    from triage.corpus import load_drafts  # noqa: PLC0415
-
-    prepare_folder(state)
-    own = own_tone_path(state)
-    tone.save(fit_tone.fit([draft for draft in load_drafts(corpus_path()) if draft.split == "train"]), own)
-    return own
-
-
 def ensure_model(state: Path) -> None:
-    """A model made with another scikit-learn is made anew from the shipped corpus, once."""
+    """A parent's model of another version of this program is made anew from the shipped corpus, once."""
     path = model_path(state)
-    made = made_elsewhere(path)
-    if not made:
-        if not path.exists():
-            raise ModelError(f"{path}: the model is missing; run `triage train --corpus {corpus_path()}`")
+    if not path.exists():
+        raise ModelError(f"{path}: the model is missing; run `triage train --corpus {corpus_path()}`")
+    if path != own_model_path(state) or not is_outdated(path):
         return
-    say(f"the model was made with scikit-learn {made}; making it anew for yours, which takes some minutes")
+    say("your own model is of another version of triage; making it anew, which takes some minutes")
     from triage import model as models  # noqa: PLC0415
     from triage import train  # noqa: PLC0415
     from triage.corpus import load_corpus, load_sentences  # noqa: PLC0415
 
     prepare_folder(state)
     records, sentences = load_corpus(corpus_path()), load_sentences(corpus_path())
-    models.save(train.train(records, sentences, corrections_in(state)), own_model_path(state))
+    models.save(train.train(records, sentences, corrections_in(state)), path)

@@ -13,7 +13,7 @@ from triage.errors import TriageError
 from triage.judge import Context, RawMail
 from triage.mailbox import Mailbox
 from triage.plan import ROLES, Abilities
-from triage.resources import corpus_path, made_elsewhere, model_path
+from triage.resources import model_path
 from triage.session import Session
 
 Level = Literal["ok", "warn", "fail"]
@@ -78,10 +78,6 @@ def _state(session: Session, state: Path) -> Iterator[Finding]:
 
 def _model(session: Session, state: Path) -> Finding:
     path = model_path(state)
-    if made := made_elsewhere(path):
-        return Finding(
-            "fail", "model", f"{path}: made with scikit-learn {made}; run `triage train --corpus {corpus_path()}`"
-        )
     try:
         (judged,) = session.worker.judge([RawMail(_PROBE)], Context(session.clock().date()))
     except TriageError as error:

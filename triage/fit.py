@@ -46,7 +46,7 @@ from triage.features import (
 )
 from triage.message import Message
 from triage.model import Model
-from triage.second import Floats, Second, Trees
+from triage.second import Floats, Scale, Second, Trees
 
 _FOLDS = 5
 # How much a span of evidence, which is learned from a second time, weighs beside a sentence.
@@ -140,11 +140,12 @@ def fit(examples: Sequence[Example], said: Sequence[Said] = (), base: Model | No
     if base is not None:
         return replace(base, first=first)
     unseen = _out_of_fold(batch, counts, spoken, targets)
-    scaler = StandardScaler().fit(unseen)
-    view = scaler.transform(unseen).astype(np.float32)
+    standard = StandardScaler().fit(unseen)
+    scale = Scale(standard.mean_.astype(np.float32), standard.scale_.astype(np.float32))
+    view = scale.apply(unseen)
     second, thresholds = _fit_second(view, targets)
     dates, keep, from_probability = _fit_dates(examples, vectorizers[2], view)
-    return Model(vectorizers, first, scaler, second, dates, keep, replace(thresholds, dates=from_probability))
+    return Model(vectorizers, first, scale, second, dates, keep, replace(thresholds, dates=from_probability))
 
 
 def _spoken(

@@ -5,7 +5,6 @@ With `model`, `tone`, `features` and `fit` the only importer of scikit-learn and
 
 import hashlib
 import json
-import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import sklearn  # noqa: TID251 - part of the model
 import skops.io  # noqa: TID251 - part of the model
-from sklearn.exceptions import InconsistentVersionWarning  # noqa: TID251 - part of the model
 
 from triage.errors import ModelError
 from triage.features import Linear, quantized, restored
@@ -55,10 +53,9 @@ def load_content(version: int, path: Path) -> dict[str, Any]:
     if manifest.get("format") != version or hashlib.sha256(raw).hexdigest() not in known:
         raise ModelError(f"{path}: is damaged or not the file that belongs to its manifest")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", InconsistentVersionWarning)
-            # No types besides those that skops itself knows to be harmless.
-            content: dict[str, Any] = skops.io.loads(raw, trusted=[])
+        # Arrays and plain values alone: no estimator, which would bind the file to one version of scikit-learn, and no
+        # types besides those that skops itself knows to be harmless.
+        content: dict[str, Any] = skops.io.loads(raw, trusted=[])
     except Exception as error:  # noqa: BLE001 - whatever a damaged file makes the libraries raise
         raise ModelError(f"{path}: cannot be used here ({type(error).__name__})") from None
     return content

@@ -16,7 +16,6 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
-from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, DateScore, Label, Primary, Scores, Thresholds
 from triage.dates import What
@@ -32,12 +31,12 @@ from triage.features import (
     date_clues,
     date_view,
     make_batch,
+    make_vectorizers,
 )
 from triage.keeping import load_content, packed, save_content, unpacked
 from triage.message import Message
-from triage.second import Floats, Second, expit
-
-FORMAT = 3
+from triage.resources import MODEL_FORMAT
+from triage.second import Floats, Scale, Second, expit
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Model:
 
     vectorizers: tuple[HashingVectorizer, HashingVectorizer, HashingVectorizer]
     first: First
-    scaler: StandardScaler
+    scale: Scale
     second: Mapping[str, Second]
     dates: Linear
     keep: Second
@@ -58,7 +57,7 @@ class Model:
             return []
         batch = make_batch(messages, facts)
         features, by_sentence = self.first.features(batch, count(batch, self.vectorizers))
-        scaled = self.scaler.transform(features)
+        scaled = self.scale.apply(features)
         single = {name: self.second[name].probabilities(scaled)[:, 1] for name in STACK_TARGETS}
         primary = self.second["primary"].probabilities(scaled)
         likely = expit(by_sentence)
@@ -114,13 +113,12 @@ def _evidence(spoken: Sequence[str], likely: Floats) -> dict[Label | Flag, tuple
 def save(model: Model, path: Path) -> None:
     """Write the model to a file, whole or not at all."""
     content = {
-        "vectorizers": list(model.vectorizers),
         "first": {
             name: packed(part) for name, part in (("sentence", model.first.sentence), ("message", model.first.message))
         },
         "dates": packed(model.dates),
         "keep": model.keep.to_arrays(),
-        "scaler": model.scaler,
+        "scale": {"mean": model.scale.mean, "deviation": model.scale.deviation},
         "second": {name: second.to_arrays() for name, second in model.second.items()},
         "thresholds": {
             "school": model.thresholds.school,
@@ -131,18 +129,17 @@ def save(model: Model, path: Path) -> None:
             "dates": model.thresholds.dates,
         },
     }
-    save_content(content, FORMAT, path)
+    save_content(content, MODEL_FORMAT, path)
 
 
 def load(path: Path) -> Model:
     """Read a model that `save` wrote. Raises `ModelError` as `load_content` does."""
-    content = load_content(FORMAT, path)
+    content = load_content(MODEL_FORMAT, path)
     try:
-        words, characters, envelope = content["vectorizers"]
         return Model(
-            vectorizers=(words, characters, envelope),
+            vectorizers=make_vectorizers(),
             first=First(unpacked(content["first"]["sentence"]), unpacked(content["first"]["message"])),
-            scaler=content["scaler"],
+            scale=Scale(**content["scale"]),
             second={name: Second.from_arrays(part) for name, part in content["second"].items()},
             dates=unpacked(content["dates"]),
             keep=Second.from_arrays(content["keep"]),

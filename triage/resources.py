@@ -1,9 +1,11 @@
 """Where the files that are shipped with the program are: the model, its corpus, the example configuration."""
 
-import importlib.metadata
 import json
 from pathlib import Path
 
+# Files of another format cannot be read: with each change of what a file holds, or of what its numbers stand for.
+MODEL_FORMAT = 4
+TONE_FORMAT = 2
 _PACKAGE = Path(__file__).parent
 
 
@@ -29,20 +31,9 @@ def own_model_path(state: Path) -> Path:
     return state / "model" / "triage.skops"
 
 
-def tone_path(state: Path) -> Path:
-    """The model of tones to use: one made anew for this machine's scikit-learn, else the shipped one."""
-    own = own_tone_path(state)
-    return own if own.exists() else shipped_tone_path()
-
-
-def shipped_tone_path() -> Path:
-    """Where the shipped model of tones stands."""
+def tone_path() -> Path:
+    """Where the model of tones stands."""
     return shipped("models") / "tone.skops"
-
-
-def own_tone_path(state: Path) -> Path:
-    """Where a model of tones made on this machine stands."""
-    return state / "model" / "tone.skops"
 
 
 def corpus_path() -> Path:
@@ -50,11 +41,10 @@ def corpus_path() -> Path:
     return shipped("models") / "corpus"
 
 
-def made_elsewhere(model: Path) -> str:
-    """The scikit-learn version a model was made with, if the installed one cannot be expected to read it; else ""."""
+def is_outdated(model: Path) -> bool:
+    """Whether a model was written by another version of this program; told without loading scikit-learn."""
     try:
-        made = str(json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))["scikit-learn"])
-    except (OSError, ValueError, KeyError):
-        return ""
-    here = importlib.metadata.version("scikit-learn")
-    return "" if made.split(".")[:2] == here.split(".")[:2] else made
+        written = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(written != MODEL_FORMAT)

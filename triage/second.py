@@ -16,6 +16,18 @@ Numbers = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """Brings each feature to mean 0 and deviation 1 over the training part; both are (features,)."""
+
+    mean: Floats
+    deviation: Floats
+
+    def apply(self, features: Floats) -> Floats:
+        """(rows, features), of about the size of one."""
+        return cast("Floats", (features - self.mean) / self.deviation)
+
+
+@dataclass(frozen=True, slots=True)
 class Trees:
     """Boosted trees, each a row of nodes; a leaf points to itself.
 

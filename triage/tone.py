@@ -17,12 +17,12 @@ from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - 
 
 from triage.draft import TONES, Limits, Tones
 from triage.errors import ModelError
-from triage.features import Linear, count_sentences
+from triage.features import Linear, count_sentences, make_vectorizers
 from triage.keeping import load_content, packed, save_content, unpacked
 from triage.lexicon import table
+from triage.resources import TONE_FORMAT
 from triage.second import Floats, Second
 
-FORMAT = 1
 TARGETS: tuple[str, ...] = ("charged", *TONES)
 _CLOSING = ' )”"'
 _CUES: Mapping[str, re.Pattern[str]] = {
@@ -106,7 +106,6 @@ def in_context(logits: Floats, draft: npt.NDArray[np.int64]) -> Floats:
 def save(model: ToneModel, path: Path) -> None:
     """Write the model to a file, whole or not at all."""
     content = {
-        "vectorizers": list(model.vectorizers),
         "linear": packed(model.linear),
         "second": {name: second.to_arrays() for name, second in model.second.items()},
         "limits": {
@@ -115,15 +114,14 @@ def save(model: ToneModel, path: Path) -> None:
             "tones": dict(model.limits.tones or {}),
         },
     }
-    save_content(content, FORMAT, path)
+    save_content(content, TONE_FORMAT, path)
 
 
 def load(path: Path) -> ToneModel:
     """Read a model that `save` wrote. Raises `ModelError` as `load_content` does."""
-    content = load_content(FORMAT, path)
+    content = load_content(TONE_FORMAT, path)
     try:
-        words, characters, cues = content["vectorizers"]
         second = {name: Second.from_arrays(part) for name, part in content["second"].items()}
-        return ToneModel((words, characters, cues), unpacked(content["linear"]), second, Limits(**content["limits"]))
+        return ToneModel(make_vectorizers(), unpacked(content["linear"]), second, Limits(**content["limits"]))
     except Exception as error:  # noqa: BLE001 - whatever parts that do not fit make the libraries raise
         raise ModelError(f"{path}: cannot be used here ({type(error).__name__})") from None

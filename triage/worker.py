@@ -25,7 +25,7 @@ from triage.config import Config
 from triage.draft import Finding
 from triage.errors import ConfigError, JudgeError, ModelError
 from triage.judge import Context, Household, Judgement, RawMail, check_draft, judge
-from triage.resources import shipped_tone_path
+from triage.resources import tone_path
 
 if TYPE_CHECKING:
     from triage.tone import ToneModel
@@ -48,11 +48,9 @@ class Worker:
     `model_path` is asked at each start, so that a model trained meanwhile is taken up.
     """
 
-    def __init__(
-        self, household: Household, model_path: Callable[[], Path], tone_path: Callable[[], Path] = shipped_tone_path
-    ) -> None:
+    def __init__(self, household: Household, model_path: Callable[[], Path]) -> None:
         self._household = household
-        self._model_path, self._tone_path = model_path, tone_path
+        self._model_path = model_path
         self._model: tuple[Path, float] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._used = 0.0
@@ -156,7 +154,7 @@ class Worker:
             "overrides": str(self._household.overrides) if self._household.overrides else None,
             "every_mail": self._household.every_mail,
             "model": str(model[0]),
-            "tone": str(self._tone_path()),
+            "tone": str(tone_path()),
         }
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
