@@ -17,15 +17,26 @@ from triage.console import Settings, command, say
 from triage.credentials import store_grant, store_secret
 from triage.doctor import examine
 from triage.errors import SignInRefusedError, UsageError
-from triage.lock import prepare_folder
+from triage.lock import StateLock, prepare_folder
 from triage.mailbox import Mailbox
-from triage.session import Session
+from triage.session import Session, system_clock
+from triage.store import rebuild as rebuild_state
 
 
 @command("doctor")
-def doctor(settings: Settings) -> None:
+def doctor(
+    settings: Settings,
+    *,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Begin the state anew, with all that can be read of the old one.")
+    ] = False,
+) -> None:
     """Check everything that triage needs, and say what to do about each failure."""
     prepare_folder(settings.state_path)
+    if rebuild:
+        with StateLock(settings.state_path).acquire("doctor"):
+            aside, rows = rebuild_state(settings.state_path, system_clock())
+        say(f"the state was made anew with {rows} rows of the old one, which stands in {aside}")
     codes = []
 
     def open_session(config: Config) -> Session:

@@ -10,8 +10,9 @@ import os
 import secrets
 import sqlite3  # noqa: TID251 - the one place
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, date, datetime
+from itertools import product
 from pathlib import Path
 from typing import Self
 
@@ -65,6 +66,21 @@ class Store:
                 if number == 1:
                     self._db.execute("INSERT INTO meta VALUES ('install_key', ?)", (secrets.token_hex(32),))
                 self._db.execute(f"PRAGMA user_version = {number}")
+
+    def take_over(self, old: sqlite3.Connection) -> int:
+        """Rows taken from another state: from both ends of each table, as a damaged page stops what lies behind it."""
+        rows: dict[tuple[object, ...], None] = {}
+        tables = self.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'folder'")
+        with self.transaction():
+            for (table,), order in product(tables, ("ASC", "DESC")):
+                with suppress(sqlite3.DatabaseError):
+                    found = old.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid {order}")  # noqa: S608 - our tables
+                    names = ", ".join(column[0] for column in found.description[1:])
+                    for number, *values in found:
+                        marks = ", ".join("?" * len(values))
+                        self._db.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
+                        rows[table, number] = None
+        return len(rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -447,6 +463,21 @@ class Store:
         )  # fmt: skip
 
 
+def rebuild(folder: Path, moment: datetime) -> tuple[Path, int]:
+    """Set a state aside and begin a new one with every row of the old that can still be read: (the old, rows).
+
+    How far the folders were looked at is not carried over, so that the next pass looks at everything anew; a message
+    whose row was saved is known and not handled twice.
+    """
+    aside = folder / f"state.db.{moment:%Y%m%dT%H%M%S}"
+    with _reported(aside):
+        for end in ("-wal", "-shm", ""):
+            with suppress(FileNotFoundError):
+                (folder / f"state.db{end}").rename(f"{aside}{end}")
+        with Store(folder) as new, closing(sqlite3.connect(aside)) as old:
+            return aside, new.take_over(old)
+
+
 def _first_state(action: Action) -> OpState:
     return "held" if action.hold else "planned"
 
@@ -458,8 +489,6 @@ def _reported(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise StoreError(f"{path}: the state cannot be written ({error}); check free space and permissions") from None
     except sqlite3.DatabaseError as error:
-        raise StoreError(
-            f"{path}: the state file is damaged ({error}); move it away, triage rebuilds it from the mailbox"
-        ) from None
+        raise StoreError(f"{path}: the state file is damaged ({error}); run `triage doctor --rebuild`") from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be opened ({error.strerror})") from None
