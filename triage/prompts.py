@@ -21,6 +21,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from triage.classify import Primary, Verdict
 from triage.config import Config, Language
+from triage.draft import other_children
 from triage.errors import ConfigError
 from triage.facts import names_plan
 from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved
@@ -237,14 +238,15 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
     name = verdict.teacher.name if verdict.teacher else ""
     profile = next((child for child in config.children if child.name == verdict.child), None)
     concern = next((label for label in ("behavior", "homework") if label in verdict.labels), verdict.primary)
+    family = [name for child in config.children for name in (child.name, *child.aliases)] + [verdict.child or ""]
     about = {"plan": "plan", "safety": "safety", "praise_concern": concern}.get(situation, verdict.primary)
     return {
         "teacher": name or words["the_teacher"],
         "child": verdict.child or words["your_child"],
         "named": verdict.child is not None,
         "greeting": words["greeting_named"].format(name=name) if name else words["greeting"],
-        "said": _evidence(verdict, about, wording),
-        "good": _evidence(verdict, "praise", wording),
+        "said": _evidence(verdict, about, wording, family),
+        "good": _evidence(verdict, "praise", wording, family),
         "plan": {"504": "504", "iep": "IEP"}.get(profile.plan, "") if profile else "",
         "at_home": next(iter(profile.at_home), "") if profile else "",
         "asks_meeting": "meeting_request" in verdict.labels,
@@ -267,15 +269,19 @@ def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written:
     }
 
 
-def _evidence(verdict: Verdict, label: str, wording: Wording) -> str:
+def _evidence(verdict: Verdict, label: str, wording: Wording, family: Sequence[str]) -> str:
     # Short, since it is repeated; the whole sentence stands among what the mail says.
     texts = [item.text for item in verdict.evidence if item.label == label]
+    if label != "praise":
+        # What the parent asks or answers names no other family's child.
+        texts = [text for text in texts if not other_children(text, family)]
     said = next((text for text in texts if len(text.split()) >= _SENTENCE), next(iter(texts), ""))
     return wording.quoted(_clause(one_line(said, 2000)), 80) if said else ""
 
 
 def _clause(text: str) -> str:
     """A long sentence cut where it pauses, marked as cut; never where what follows takes back what stands before."""
+    text = _GREETING.sub("", text)
     if len(text) <= _REPEATED or _DENIES.search(text):
         return text
     ends = [match.start() for match in _PAUSES.finditer(text) if _REPEATED // 3 <= match.start() <= _REPEATED]
@@ -284,6 +290,10 @@ def _clause(text: str) -> str:
 
 # A quotation of fewer words than this says little; one of more letters than that is cut when it is repeated.
 _SENTENCE, _REPEATED = 4, 80
+_GREETING = re.compile(
+    r"(?i:hi|hello|hey|good (?:morning|afternoon|evening)|hola|buen[oa]s (?:d[ií]as|tardes|noches))"
+    r"[^,.!:;?]{0,30}[,.!:] +(?=\w)"
+)
 _TAKES_BACK = r"(?!(?:but|until|unless|except|though|although|yet|however|pero|hasta|salvo|excepto|aunque|sin)\b)"
 _PAUSES = re.compile(
     rf"[,;:] {_TAKES_BACK}| [–—] {_TAKES_BACK}| (?=(?:and|so|because|when|while|then|y|porque|cuando|luego) )"

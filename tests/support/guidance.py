@@ -12,6 +12,7 @@ import pyphen
 from triage.classify import Verdict, classify
 from triage.config import LANGUAGES, Config, Language
 from triage.corpus import Record
+from triage.draft import other_children
 from triage.facts import find_facts
 from triage.history import Past
 from triage.message import Message, parse_message
@@ -59,6 +60,10 @@ def violations(shown: Shown, wording: Wording) -> Iterator[str]:
         yield f"says {found.group()!r}"
     yield from (f"{token!r} stands in neither mail nor template" for token in _invented(plain, shown, wording))
     yield from _shape(card)
+    family = [*(child.name for child in shown.config.children), verdict.child or ""]
+    quotes = _QUOTES.finditer("\n".join([card.reply, *card.ask_teacher]))
+    if "praise" not in verdict.labels and any(other_children(quote.group(), family) for quote in quotes):
+        yield "names another child to the teacher"
     prose = [_QUOTES.sub("", text) for text in texts]
     read = [card.headline, card.pause, *card.ask_child, *card.ask_teacher, card.next_step]
     if (count := len(_masked(map(_unquoted, read), verdict).split())) > CARD_WORDS:
