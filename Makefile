@@ -44,6 +44,7 @@ bench: $(VENV)/.dev system-packages
 # Every command of a day goes wrong once, in every way, on three kinds of server.
 faults: $(VENV)/.dev system-packages
 	$(BIN)/python -m bench.faults
+	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.crash
 
 # Train the shipped model anew and put its figures into the model card.

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.dovecot import Dovecot
 from tests.support.faults import KINDS, Fault, Kind
+from tests.support.kills import held_against_kills
 from tests.support.points import Days, held_against
 
 
@@ -22,3 +23,11 @@ def test_nothing_is_lost_whatever_fails(dovecot: Dovecot, tmp_path: Path, kind: 
     assert found.points >= 8
     assert found.none(kind), found
     assert found.passes <= 2
+
+
+def test_nothing_is_lost_whenever_it_is_killed(dovecot: Dovecot, tmp_path: Path) -> None:
+    """Before every twenty-fourth commit or write to the wire; `python -m bench.kills` takes all, on three servers."""
+    found = held_against_kills(dovecot, tmp_path, step=24, first=5)
+    assert found.points >= 4
+    assert found.none("before"), found
+    assert found.passes == 2

@@ -46,6 +46,39 @@ class State:
         return found
 
 
+def look(server: Dovecot, user: str) -> State:
+    """Read the mailbox by another client."""
+    places: Counter[tuple[str, str]] = Counter()
+    marks: Counter[str] = Counter()
+    deleted = 0
+    with server.client(user) as client:
+        for flags, _, name in client.list_folders():
+            if b"\\Noselect" in flags:
+                continue
+            client.select_folder(name, readonly=True)
+            fields = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID X-TRIAGE)]"
+            for data in client.fetch(client.search(), ["FLAGS", fields]).values():
+                head = next(value for key, value in data.items() if key.startswith(b"BODY[")).decode()
+                deleted += b"\\Deleted" in data[b"FLAGS"]
+                message_id = re.search(r"<[^>]+>", head)
+                if _OURS in head:
+                    kind = re.search(r"(?i)x-triage: (\w+)", head)
+                    marks[kind[1] if kind else "?"] += 1
+                else:
+                    places[(message_id[0] if message_id else "?", name)] += 1
+    return State(places, marks["note"], marks["draft"], marks["digest"], deleted)
+
+
+def config_of(port: int, user: str) -> Config:
+    """A household with everything switched on, and a digest even of an empty day."""
+    return Config.model_validate_json(
+        f"""{{"timezone": "UTC", "children": [{{"name": "Maya"}}],
+        "accounts": [{{"name": "home", "host": "127.0.0.1", "port": {port}, "security": "none",
+        "username": "{user}"}}], "school": {{"domains": ["maplewood.k12.example"]}},
+        "prompts": {{"deliver": ["digest", "note", "draft"]}}, "digest": {{"at": "00:00", "empty": true}}}}"""
+    )
+
+
 class Days:
     """Runs the same day again and again, each with a mailbox and a state of its own."""
 
@@ -54,7 +87,7 @@ class Days:
         self.proxy = FaultProxy(server.plain_port)
         self._number = 0
         self._now = datetime.now(UTC) + timedelta(days=1)
-        config = self._config("nobody")
+        config = config_of(self.proxy.port, "nobody")
         self._worker = Worker(Judged(config, own_addresses=("parent@mailbox.example",)), shipped_model_path)
 
     def __enter__(self) -> Self:
@@ -63,14 +96,6 @@ class Days:
     def __exit__(self, *_exc: object) -> None:
         self._worker.close()
         self.proxy.stop()
-
-    def _config(self, user: str) -> Config:
-        return Config.model_validate_json(
-            f"""{{"timezone": "UTC", "children": [{{"name": "Maya"}}],
-            "accounts": [{{"name": "home", "host": "127.0.0.1", "port": {self.proxy.port}, "security": "none",
-            "username": "{user}"}}], "school": {{"domains": ["maplewood.k12.example"]}},
-            "prompts": {{"deliver": ["digest", "note", "draft"]}}, "digest": {{"at": "00:00", "empty": true}}}}"""
-        )
 
     def day(self, fault: Fault | None) -> tuple[State, int, int]:
         """The mailbox at the end, how many tries it took (0: it never ended well), how many corrections were seen."""
@@ -92,36 +117,32 @@ class Days:
                 if not report.failed and not report.error:
                     tries = attempt
                     break
-        return self.look(user), tries, corrections
+        return look(self._server, user), tries, corrections
 
     @contextmanager
     def _session(self, user: str) -> Iterator[Session]:
         with Store(self._folder / f"state{self._number}") as store:
+            config = config_of(self.proxy.port, user)
             yield Session(
-                self._config(user), store, self._worker, None, clock=lambda: self._now, secret=lambda _: PASSWORD
+                config,
+                store,
+                self._worker,
+                None,
+                clock=lambda: self._now,
+                secret=lambda _: PASSWORD,
             )
 
-    def look(self, user: str) -> State:
-        """Read the mailbox by another client."""
-        places: Counter[tuple[str, str]] = Counter()
-        marks: Counter[str] = Counter()
-        deleted = 0
-        with self._server.client(user) as client:
-            for flags, _, name in client.list_folders():
-                if b"\\Noselect" in flags:
-                    continue
-                client.select_folder(name, readonly=True)
-                fields = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID X-TRIAGE)]"
-                for data in client.fetch(client.search(), ["FLAGS", fields]).values():
-                    head = next(value for key, value in data.items() if key.startswith(b"BODY[")).decode()
-                    deleted += b"\\Deleted" in data[b"FLAGS"]
-                    message_id = re.search(r"<[^>]+>", head)
-                    if _OURS in head:
-                        kind = re.search(r"(?i)x-triage: (\w+)", head)
-                        marks[kind[1] if kind else "?"] += 1
-                    else:
-                        places[(message_id[0] if message_id else "?", name)] += 1
-        return State(places, marks["note"], marks["draft"], marks["digest"], deleted)
+
+def count_damage(found: Damage, golden: State, state: State) -> None:
+    """Add what one point did to the mailbox."""
+    found.points += 1
+    found.lost += sum((golden.ids - state.ids).values())
+    found.doubled += sum((state.ids - golden.ids).values())
+    found.misplaced += sum((state.places - golden.places).values())
+    found.notes += abs(state.notes - golden.notes)
+    found.drafts += abs(state.drafts - golden.drafts)
+    found.digests += abs(state.digests - golden.digests)
+    found.deleted += state.deleted
 
 
 def held_against(days: Days, golden: State, faults: Sequence[Fault], verbs: Sequence[str]) -> Damage:
@@ -129,15 +150,8 @@ def held_against(days: Days, golden: State, faults: Sequence[Fault], verbs: Sequ
     found = Damage()
     for fault in faults:
         state, tries, corrections = days.day(fault)
-        found.points += 1
+        count_damage(found, golden, state)
         found.by_verb[verbs[fault.at] if fault.at < len(verbs) else "?"] += 1
-        found.lost += sum((golden.ids - state.ids).values())
-        found.doubled += sum((state.ids - golden.ids).values())
-        found.misplaced += sum((state.places - golden.places).values())
-        found.notes += abs(state.notes - golden.notes)
-        found.drafts += abs(state.drafts - golden.drafts)
-        found.digests += abs(state.digests - golden.digests)
-        found.deleted += state.deleted
         found.corrections += corrections
         found.unfinished += tries == 0
         found.passes = max(found.passes, tries)
