@@ -36,7 +36,10 @@ def score(text: str, subject: str = "Maya") -> Scores:
 @pytest.mark.parametrize(
     ("text", "label"),
     [
-        ("Maya has not turned in her math homework. Two assignments are missing and due on Friday.", "homework"),
+        (
+            "Maya has not turned in her math homework, and two assignments are missing. Both are due on Friday.",
+            "homework",
+        ),
         (
             "Maya hit another student at recess today and was disrespectful to the aide. This is the third time.",
             "behavior",

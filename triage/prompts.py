@@ -272,11 +272,11 @@ def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written:
 def _evidence(verdict: Verdict, label: str, wording: Wording, family: Sequence[str]) -> str:
     # Short, since it is repeated; the whole sentence stands among what the mail says.
     texts = [item.text for item in verdict.evidence if item.label == label]
-    if label != "praise":
-        # What the parent asks or answers names no other family's child.
-        texts = [text for text in texts if not other_children(text, family)]
     said = next((text for text in texts if len(text.split()) >= _SENTENCE), next(iter(texts), ""))
-    return wording.quoted(_clause(one_line(said, 2000)), 80) if said else ""
+    if not said or (label != "praise" and other_children(said, family)):
+        # What the parent asks or answers names no other family's child, and what else was said is not what it is about.
+        return ""
+    return wording.quoted(_clause(one_line(said, 2000)), 80)
 
 
 def _clause(text: str) -> str:
@@ -311,6 +311,11 @@ def _when(verdict: Verdict, wording: Wording) -> str:
 _CAUSE = re.compile(
     r"\b(before|after|because|when|during|started|porque|antes|después|cuando|durante)\b", re.IGNORECASE
 )
+_PURPOSE = re.compile(
+    r"\b(?:about|regarding|concerning|discuss\w*|go(?:ing)? (?:over|through)|review\w*|plan(?:ning)? for"
+    r"|sobre|acerca de|respecto|revisar|comentar(?:le)?|tratar)\b",
+    re.IGNORECASE,
+)
 
 
 def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, ...]:
@@ -319,7 +324,8 @@ def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, .
     if "behavior" in verdict.labels and not _CAUSE.search(said):
         names.append("before")
     if "meeting_request" in verdict.labels:
-        names += [] if len(verdict.labels) > 1 or "plan" in verdict.flags else ["purpose"]
+        told = len(verdict.labels) > 1 or "plan" in verdict.flags or _PURPOSE.search(said)
+        names += [] if told else ["purpose"]
         names += [] if any(due.what == "meeting" for due in verdict.due) else ["time"]
     elif verdict.labels == ("homework",) and not verdict.due:
         names.append("date")
