@@ -73,12 +73,14 @@ class Store:
         tables = self.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'folder'")
         with self.transaction():
             for (table,), order in product(tables, ("ASC", "DESC")):
+                # Names are this version's own: what a damaged file calls its columns is no statement to run.
+                columns = [str(row["name"]) for row in self._db.execute(f"PRAGMA table_info({table})")]
+                names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+                read = f"SELECT rowid, {names} FROM {table} ORDER BY rowid {order}"  # noqa: S608  # nosec B608
+                add = f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  # nosec B608
                 with suppress(sqlite3.DatabaseError):
-                    found = old.execute(f"SELECT rowid, * FROM {table} ORDER BY rowid {order}")  # noqa: S608 - our tables
-                    names = ", ".join(column[0] for column in found.description[1:])
-                    for number, *values in found:
-                        marks = ", ".join("?" * len(values))
-                        self._db.execute(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
+                    for number, *values in old.execute(read):
+                        self._db.execute(add, values)
                         rows[table, number] = None
         return len(rows)
 
