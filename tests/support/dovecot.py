@@ -1,5 +1,6 @@
 """A real Dovecot on loopback, configured in a temporary folder, for as many users as a test asks for."""
 
+import atexit
 import getpass
 import grp
 import itertools
@@ -8,6 +9,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ import trustme
 PASSWORD = "correct-horse"
 
 _CONFIG = """
-base_dir = {folder}/run
+base_dir = {run}
 state_dir = {folder}/state
 log_path = {folder}/dovecot.log
 info_log_path = {folder}/dovecot.log
@@ -173,12 +175,17 @@ def start_dovecot(
     authority.cert_pem.write_to_path(folder / "ca.pem")
     certificate.private_key_pem.write_to_path(folder / "key.pem")
     (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    # The path of a socket has at most 107 octets, and a test's own folder is deep.
+    run = Path(tempfile.mkdtemp(prefix="dovecot-"))
+    run.chmod(0o755)
+    atexit.register(shutil.rmtree, run, ignore_errors=True)
     server = Dovecot(folder, free_port(), free_port(), folder / "ca.pem")
     if capability:
         imap += f"\n  imap_capability = {capability}"
     (folder / "dovecot.conf").write_text(
         _CONFIG.format(
             folder=folder,
+            run=run,
             ssl="yes",
             users=_users(),
             uid=owner.pw_uid,
