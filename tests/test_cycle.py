@@ -491,3 +491,6 @@ def test_a_damaged_state_is_rebuilt_and_nothing_is_filed_twice(household: Househ
     assert str(aside) in rebuilt.stderr
     assert once(household)["failed"] == 0
     assert (places(household), note_count(household)) == (before, notes)
+    once(household)
+    assert household.run("forget", "--child", "Maya").returncode == 0
+    assert not list(household.state.glob("state.db.*"))

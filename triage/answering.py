@@ -20,7 +20,8 @@ from triage.ical import to_ics
 from triage.ledger import Ledger
 from triage.lock import StateLock
 from triage.notes import finding_lines
-from triage.prompts import Wording
+from triage.prompts import Wording, word_table
+from triage.rebuild import drop_set_aside
 from triage.record import Entry, Since, Wanted, chosen, laid_over, names
 from triage.record_pages import appointments_of, make_page, to_csv, to_html, to_pdf, to_text
 from triage.resources import tone_path
@@ -60,7 +61,7 @@ def check(
     if as_json:
         print_json({"ok": not found, "findings": [finding.to_json() for finding in found]})
     else:
-        typer.echo("\n".join(finding_lines(found, Wording(config.language).words["check"], draft)))
+        typer.echo("\n".join(finding_lines(found, word_table(config.language, "words")["check"], draft)))
 
 
 def _read_draft(path: str) -> str:
@@ -144,6 +145,8 @@ def forget(
         say(f"{state}: holds nothing")
         return
     with StateLock(state).acquire("forget"), Store(state) as store:
+        # What a rebuilding set aside cannot be read well enough to take only a part out.
+        drop_set_aside(state)
         ledger = Ledger(store)
         if everything:
             ledger.forget_everything()

@@ -19,8 +19,8 @@ from triage.doctor import examine
 from triage.errors import SignInRefusedError, UsageError
 from triage.lock import StateLock, prepare_folder
 from triage.mailbox import Mailbox
+from triage.rebuild import rebuild as rebuild_state
 from triage.session import Session, system_clock
-from triage.store import rebuild as rebuild_state
 
 
 @command("doctor")

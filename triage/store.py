@@ -1,4 +1,4 @@
-"""SQLite: messages, journal, corrections, digests; the only importer of sqlite3.
+"""SQLite: messages, journal, corrections, digests; with `rebuild` the only importer of sqlite3.
 
 One file in a folder of its own (0700, 0600), WAL, `synchronous=FULL`: when a call returns, what it wrote is on
 disk. Times are stored in UTC. The mailbox is the source of truth: a lost state is rebuilt, not mourned.
@@ -10,9 +10,8 @@ import os
 import secrets
 import sqlite3  # noqa: TID251 - the one place
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from itertools import product
 from pathlib import Path
 from typing import Self
 
@@ -35,7 +34,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         prepare_folder(folder)
         self.path = folder / "state.db"
-        with _reported(self.path):
+        with reported(self.path):
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
@@ -67,30 +66,13 @@ class Store:
                     self._db.execute("INSERT INTO meta VALUES ('install_key', ?)", (secrets.token_hex(32),))
                 self._db.execute(f"PRAGMA user_version = {number}")
 
-    def take_over(self, old: sqlite3.Connection) -> int:
-        """Rows taken from another state: from both ends of each table, as a damaged page stops what lies behind it."""
-        rows: dict[tuple[object, ...], None] = {}
-        tables = self.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name != 'folder'")
-        with self.transaction():
-            for (table,), order in product(tables, ("ASC", "DESC")):
-                # Names are this version's own: what a damaged file calls its columns is no statement to run.
-                columns = [str(row["name"]) for row in self._db.execute(f"PRAGMA table_info({table})")]
-                names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-                read = f"SELECT rowid, {names} FROM {table} ORDER BY rowid {order}"  # noqa: S608  # nosec B608
-                add = f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  # nosec B608
-                with suppress(sqlite3.DatabaseError):
-                    for number, *values in old.execute(read):
-                        self._db.execute(add, values)
-                        rows[table, number] = None
-        return len(rows)
-
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One commit for all that is written inside; nothing is kept if it raises. May be nested."""
         if self._db.in_transaction:
             yield
             return
-        with _reported(self.path):
+        with reported(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -106,12 +88,12 @@ class Store:
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """What a query finds. For the parts of the state alone."""
-        with _reported(self.path):
+        with reported(self.path):
             return self._db.execute(sql, values).fetchall()
 
     def scrub(self) -> None:
         """Overwrite what was deleted, in the file and its log."""
-        with _reported(self.path):
+        with reported(self.path):
             self._db.execute("VACUUM")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -465,27 +447,13 @@ class Store:
         )  # fmt: skip
 
 
-def rebuild(folder: Path, moment: datetime) -> tuple[Path, int]:
-    """Set a state aside and begin a new one with every row of the old that can still be read: (the old, rows).
-
-    How far the folders were looked at is not carried over, so that the next pass looks at everything anew; a message
-    whose row was saved is known and not handled twice.
-    """
-    aside = folder / f"state.db.{moment:%Y%m%dT%H%M%S}"
-    with _reported(aside):
-        for end in ("-wal", "-shm", ""):
-            with suppress(FileNotFoundError):
-                (folder / f"state.db{end}").rename(f"{aside}{end}")
-        with Store(folder) as new, closing(sqlite3.connect(aside)) as old:
-            return aside, new.take_over(old)
-
-
 def _first_state(action: Action) -> OpState:
     return "held" if action.hold else "planned"
 
 
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
+def reported(path: Path) -> Iterator[None]:
+    """SQLite's errors as `StoreError`, with what to do."""
     try:
         yield
     except sqlite3.OperationalError as error:
