@@ -1,5 +1,6 @@
 """Calendar files: what is written for the parent, and what a teacher's invitation says."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -38,14 +39,15 @@ def mail(method: str, words: str = "Please find the invitation attached.") -> by
     return head.encode() + body.encode() + invitation(method) + b"--b--\r\n"
 
 
-def verdict(method: str) -> object:
+def verdict(method: str, *, sure: bool = True) -> object:
     config = Config.model_validate_json(
         '{"timezone": "America/New_York", "school": {"domains": ["maplewood.k12.example"]}}'
     )
     message = parse_message(mail(method))
     facts, model = find_facts(message, config), load(shipped_model_path())
     (scores,) = model.score([message], [facts])
-    return classify(message, facts, scores, model.thresholds).to_json()
+    thresholds = model.thresholds if sure else replace(model.thresholds, sure=1.1)
+    return classify(message, facts, scores, thresholds).to_json()
 
 
 def test_what_is_written_is_for_the_parent_alone() -> None:
@@ -101,3 +103,9 @@ def test_a_teachers_invitation_is_a_meeting(method: str, due: list[object], canc
     assert found["due"] == due  # type: ignore[index]
     assert found["cancelled"] == cancelled  # type: ignore[index]
     assert ("meeting_request" in found["labels"]) is (method == "REQUEST")  # type: ignore[index]
+
+
+def test_a_mail_in_review_takes_no_meeting_away() -> None:
+    """Whoever writes it would have to be believed first."""
+    found = verdict("CANCEL", sure=False)
+    assert (found["unsure"], found["cancelled"]) == (True, [])  # type: ignore[index]

@@ -194,7 +194,8 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         language=facts.language,
         flags=flags,
         evidence=_evidence(labels, flags, scores, facts),
-        cancelled=(invited.at.isoformat(),) if invited is not None and invited.cancelled else (),
+        # A mail that goes to Review takes no meeting out of the calendar.
+        cancelled=(invited.at.isoformat(),) if invited is not None and invited.cancelled and not reason else (),
     )
 
 
