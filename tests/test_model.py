@@ -56,6 +56,16 @@ def test_plain_mail_is_judged_plainly(text: str, label: Label) -> None:
     assert max(found.primary, key=lambda name: found.primary[name]) == label
 
 
+@pytest.mark.xfail(reason="a weakness that models/MODEL_CARD.md names: tutors say homework, too", strict=True)
+def test_a_terse_mail_about_homework_is_the_schools() -> None:
+    """From an address that nobody made known."""
+    found = score(
+        "Hi Mr. Rivera,\r\n\r\nMaya has not turned in her math homework. "
+        "Two assignments are missing and due on Friday.\r\n\r\nThanks,\r\nMs. Alvarez"
+    )
+    assert found.school > 0.5
+
+
 def test_scores_are_probabilities() -> None:
     """In range, primaries summing to one, evidence from the mail itself."""
     found = score("Please return the form.\r\nMaya was late.")
