@@ -29,6 +29,7 @@ from triage.observe import (
     observe,
     observe_answers,
     remember_folders,
+    settle_thread,
     since_lookback,
     without_ours,
 )
@@ -132,9 +133,10 @@ def abilities_of(box: Mailbox, selected: Selected, config: Config) -> Abilities:
 def _release(visit: Visit, applier: Applier) -> None:
     """Put the notes that were held beside their messages, unless the parent has dealt with those meanwhile."""
     store, name = visit.work.store, visit.work.account.name
-    answered = Ledger(store).answers()
+    waited = Ledger(store).due_notes(name, visit.work.clock())
+    answered = Ledger(store).answers() if waited else {}
     due = list[Op]()
-    for op in Ledger(store).due_notes(name, visit.work.clock()):
+    for op in waited:
         message = store.message(name, op.action.key)
         there = message is not None and message.status == "done" and message.place.folder == op.action.target
         beside = there or (message is not None and op.action.kind == "draft" and message.status == "done")
@@ -344,7 +346,7 @@ def _save_idle(visit: Visit, entry: _Entry, *, first: bool) -> None:
     store, name = visit.work.store, visit.work.account.name
     if entry.judgement.verdict is not None:
         store.save_message(_row(visit, entry, "done", first=first))
-        _settle_thread(visit, entry)
+        settle_thread(visit, entry.judgement, entry.summary.received)
     else:
         store.save_message(_row(visit, entry, "failed", first=first))
         store.set_status(name, entry.key, "failed", entry.judgement.error)
@@ -365,17 +367,6 @@ def _settle(visit: Visit, entry: _Entry, actions: Sequence[Action], outcome: Out
         store.set_status(name, entry.key, "done")
         if entry.key in outcome.places:
             store.set_place(name, entry.key, outcome.places[entry.key])
-
-
-def _settle_thread(visit: Visit, entry: _Entry) -> None:
-    """What somebody answered to whom the teacher's mail went, too (the other parent), waits no longer."""
-    store, judged = visit.work.store, entry.judgement
-    if judged.verdict is None or judged.verdict.school:
-        return
-    for answered in (row for one in judged.answers for row in store.by_message_id(one)):
-        if judged.sender_address in (answered.judgement or {}).get("to", ()):
-            at = entry.summary.received or visit.work.clock()
-            Ledger(store).add_answer(answered.account, answered.key, at, "another")
 
 
 def _count(report: Report, verdict: Verdict | None, actions: Sequence[Action]) -> None:

@@ -10,12 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
-
-import jinja2
 
 from triage.awaiting import Waiting, reminders
 from triage.config import Config
@@ -23,7 +20,7 @@ from triage.facts import names_plan
 from triage.ical import Appointment, to_ics
 from triage.notes import NOTE_FROM
 from triage.plan import Stored, newcomer_of
-from triage.prompts import Wording
+from triage.prompts import PAGES, Wording
 from triage.text import one_line
 
 SectionKind = Literal["now", "reply", "plan", "talk", "good", "review", "news"]
@@ -338,14 +335,6 @@ def _closing_lines(counts: dict[str, int], day: Day, wording: Wording, zone: Zon
 
 # --- Rendering -------------------------------------------------------------------------------------------
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "wording"),
-    undefined=jinja2.StrictUndefined,
-    autoescape=jinja2.select_autoescape(["html.j2"], default=False),
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
 
 def _context(digest: Digest, wording: Wording) -> dict[str, Any]:
     return {"digest": digest, "words": wording.words, "w": wording.words["digest"], "full_cards": FULL_CARDS}
@@ -353,12 +342,12 @@ def _context(digest: Digest, wording: Wording) -> dict[str, Any]:
 
 def to_text(digest: Digest, wording: Wording) -> str:
     """The digest as plain text, good enough alone."""
-    return _TEMPLATES.get_template("digest.txt.j2").render(_context(digest, wording))
+    return PAGES.get_template("digest.txt.j2").render(_context(digest, wording))
 
 
 def to_html(digest: Digest, wording: Wording) -> str:
     """The digest as one self-contained page: inline styles, no script, nothing loaded from anywhere."""
-    return _TEMPLATES.get_template("digest.html.j2").render(_context(digest, wording))
+    return PAGES.get_template("digest.html.j2").render(_context(digest, wording))
 
 
 def to_mail(digest: Digest, wording: Wording, to: str, made: datetime) -> EmailMessage:

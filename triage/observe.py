@@ -310,6 +310,16 @@ def _note_answer(visit: Visit, answer: Answer) -> None:
         ledger.add_entry(sent_entry(sent, ledger.entry(rows[0].account, key) if rows else None, to))
 
 
+def settle_thread(visit: Visit, judged: Judgement, received: datetime | None) -> None:
+    """What somebody answered to whom the teacher's mail went, too (the other parent), waits no longer."""
+    store = visit.work.store
+    if judged.verdict is None or judged.verdict.school:
+        return
+    for answered in (row for one in judged.answers for row in store.by_message_id(one)):
+        if judged.sender_address in (answered.judgement or {}).get("to", ()):
+            Ledger(store).add_answer(answered.account, answered.key, received or visit.work.clock(), "another")
+
+
 def _writer(row: Stored) -> Person:
     """Who wrote a school mail."""
     teacher = ((row.judgement or {}).get("verdict") or {}).get("teacher") or {}

@@ -30,6 +30,14 @@ from triage.text import one_line
 _HERE = Path(__file__).parent / "wording"
 # From this hour on a mail is late: nobody has to deal with it today.
 _EVENING = 20
+# What is the same in every language: the digest and the record, as text and as HTML.
+PAGES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_HERE),
+    undefined=jinja2.StrictUndefined,
+    autoescape=jinja2.select_autoescape(["html.j2"], default=False),
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 _LISTS = ("ask_child", "ask_teacher")
 _SLOTS = {"headline", "pause", "ask_child", "ask_teacher", "reply", "document", "wait", "next_step"}
 

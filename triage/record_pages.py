@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import jinja2
-
 from triage.config import Config
 from triage.ical import Appointment
-from triage.prompts import Wording
+from triage.prompts import PAGES, Wording
 from triage.record import Entry, days_of
 from triage.text import one_line
 
@@ -139,13 +137,6 @@ def _ticks(first: date, last: date) -> Iterator[tuple[float, str]]:
 
 # --- Renderings ------------------------------------------------------------------------------------------
 
-_PAGES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "wording"),
-    undefined=jinja2.StrictUndefined,
-    autoescape=jinja2.select_autoescape(["html.j2"], default=False),
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 CSV_COLUMNS = (
     "date", "direction", "who", "address", "child", "channel", "labels", "flags", "subject", "summary", "asked",
     "agreed", "dates", "needs_reply", "answered", "message_id",
@@ -154,12 +145,12 @@ CSV_COLUMNS = (
 
 def to_text(page: Page, wording: Wording) -> str:
     """For a terminal."""
-    return _PAGES.get_template("log.txt.j2").render(page=page, w=wording.words["log"])
+    return PAGES.get_template("log.txt.j2").render(page=page, w=wording.words["log"])
 
 
 def to_html(page: Page, wording: Wording) -> str:
     """One self-contained page: no script, nothing loaded from anywhere."""
-    return _PAGES.get_template("log.html.j2").render(page=page, w=wording.words["log"])
+    return PAGES.get_template("log.html.j2").render(page=page, w=wording.words["log"])
 
 
 def to_csv(entries: Iterable[Entry]) -> str:
