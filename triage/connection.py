@@ -9,37 +9,90 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import imapclient  # noqa: TID251 - the other half of mailbox.py
 from imapclient import exceptions as imap_errors  # noqa: TID251 - the other half of mailbox.py
 
 from triage.config import Account
-from triage.errors import CredentialError, MailboxError, RefusedError, SignInRefusedError
+from triage.errors import (
+    CredentialError,
+    LimitedError,
+    MailboxError,
+    NotSignedInError,
+    RefusedError,
+    SignInRefusedError,
+)
 
 # At DEBUG imapclient logs the mail itself.
 logging.getLogger("imapclient").setLevel(logging.WARNING)
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 60
-# All of STARTTLS, or all of signing in: the socket's own timeout runs anew with each octet.
-SIGN_IN_SECONDS = 120
+# All of the greeting, of STARTTLS, or of signing in: the socket's own timeout runs anew with each octet.
+SIGN_IN_SECONDS = 80
+# A peer that went away without a word is noticed after 40 + 4 * 10 seconds, in IDLE too.
+KEEPALIVE = {"TCP_KEEPIDLE": 40, "TCP_KEEPALIVE": 40, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 4}
+# How servers say that they were asked too much: Gmail, Yahoo, Exchange; and RFC 5530's code. To a command that changes
+# something that code tells of another limit, such as the number of keywords: then the command alone is refused.
+_WANTS_PAUSE = re.compile(
+    r"\[THROTTLED\]|too many (?:\w+ )?(?:connections|requests|commands|sessions|logins?)|rate limit|throttl|bandwidth"
+    r"|authenticated but not connected",
+    re.IGNORECASE,
+)
+_LIMIT = re.compile(r"\[LIMIT\]", re.IGNORECASE)
+
+
+class _Line(imaplib.IMAP4):
+    """IMAP over a socket that is handed out before the greeting is read, which the constructor does."""
+
+    def __init__(
+        self, account: Account, context: ssl.SSLContext | None, opened: Callable[[socket.socket], None]
+    ) -> None:
+        self._context, self._opened = context, opened
+        super().__init__(account.host, account.imap_port, CONNECT_SECONDS)
+
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        line = socket.create_connection((self.host, self.port), timeout)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE.items():
+            # Each system knows some of them.
+            if hasattr(socket, name):
+                line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        self._opened(line)
+        return self._context.wrap_socket(line, server_hostname=self.host) if self._context else line
+
+
+class _Client(imapclient.IMAPClient):  # type: ignore[misc]  # it has no types
+    """IMAPClient on such a line."""
+
+    def __init__(self, account: Account, context: ssl.SSLContext, opened: Callable[[socket.socket], None]) -> None:
+        tls = account.security == "tls"
+        self._open_line: Callable[[], _Line] = lambda: _Line(account, context if tls else None, opened)
+        timeout = imapclient.SocketTimeout(CONNECT_SECONDS, READ_SECONDS)
+        super().__init__(account.host, account.imap_port, ssl=tls, ssl_context=context, timeout=timeout)
+        self.normalise_times = False
+
+    def _create_IMAP4(self) -> imaplib.IMAP4:  # noqa: N802 - the library's own hook
+        return self._open_line()
 
 
 def connect(account: Account) -> imapclient.IMAPClient:
     """A connection, not yet signed in. Raises `MailboxError` where the server cannot be reached or trusted."""
     context = _tls(account)
     where = f'account "{account.name}": {account.host}:{account.imap_port}'
+    lines: list[socket.socket] = []
+
+    def cut() -> None:
+        for line in lines:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
     try:
-        client = imapclient.IMAPClient(
-            account.host,
-            port=account.imap_port,
-            ssl=account.security == "tls",
-            ssl_context=context,
-            timeout=imapclient.SocketTimeout(CONNECT_SECONDS, READ_SECONDS),
-        )
-        client.normalise_times = False
+        with deadline(cut):
+            # A second handle of the same connection: the first one is taken over by TLS.
+            client = _Client(account, context, lambda line: lines.append(line.dup()))
         if account.security == "starttls":
             _start_tls(client, context, where)
     except ssl.SSLCertVerificationError as error:
@@ -51,8 +104,12 @@ def connect(account: Account) -> imapclient.IMAPClient:
         raise MailboxError(f"{where}: no secure connection ({error.reason}); check port and security") from None
     except (socket.gaierror, UnicodeError):
         raise MailboxError(f"{where}: this name cannot be found; check host and your connection") from None
-    except (OSError, imap_errors.IMAPClientError) as error:
+    except (OSError, imap_errors.IMAPClientError, imaplib.IMAP4.error) as error:
+        _raise_if_limited(where, error)
         raise MailboxError(f"{where}: cannot be reached ({_short(error)})") from None
+    finally:
+        for line in lines:
+            line.close()
     return client
 
 
@@ -69,7 +126,7 @@ def _tls(account: Account) -> ssl.SSLContext:
 
 def _start_tls(client: imapclient.IMAPClient, context: ssl.SSLContext, where: str) -> None:
     try:
-        with deadline(client):
+        with deadline(lambda: shut(client)):
             client.starttls(context)
     except ssl.SSLError:
         shut(client)
@@ -97,10 +154,11 @@ def sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> Non
             client.login(account.username, secret)
     except (imap_errors.IMAPClientError, OSError) as error:
         # The server may echo the command, secret and all: only its response code is looked at.
+        _raise_if_limited(who, error)
         text = str(error).upper()
         broken = isinstance(error.__context__, imap_errors.IMAPClientAbortError | OSError) or isinstance(error, OSError)
-        if broken or any(code in text for code in ("[UNAVAILABLE]", "[INUSE]", "[LIMIT]", "[SERVERBUG]", "TOO MANY")):
-            raise MailboxError(f"{who}: the server cannot sign anybody in just now; try again later") from None
+        if broken or any(code in text for code in ("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]")):
+            raise NotSignedInError(f"{who}: the server cannot sign anybody in just now; try again later") from None
         if account.auth == "oauth2" and account.password_command is None:
             raise SignInRefusedError(
                 f"{who}: the server refused the sign-in; run `triage signin {account.name}` again"
@@ -121,9 +179,9 @@ def shut(client: imapclient.IMAPClient) -> None:
 
 
 @contextmanager
-def deadline(client: imapclient.IMAPClient) -> Iterator[None]:
-    """Cut the connection if what is done here takes longer than `SIGN_IN_SECONDS`."""
-    watchdog = threading.Timer(SIGN_IN_SECONDS, shut, (client,))
+def deadline(cut: Callable[[], None]) -> Iterator[None]:
+    """Call `cut` if what is done here takes longer than `SIGN_IN_SECONDS`."""
+    watchdog = threading.Timer(SIGN_IN_SECONDS, cut)
     watchdog.daemon = True
     watchdog.start()
     try:
@@ -133,8 +191,11 @@ def deadline(client: imapclient.IMAPClient) -> Iterator[None]:
 
 
 @contextmanager
-def translated(account: str) -> Iterator[None]:
-    """Imaplib's exceptions to ours: `RefusedError` where the connection still stands, else `MailboxError`."""
+def translated(account: str, *, changing: bool = False) -> Iterator[None]:
+    """Imaplib's exceptions to ours: `RefusedError` where the connection still stands, else `MailboxError`.
+
+    A server that wants a pause is a `LimitedError`; `changing`: the command is not one that only reads.
+    """
     where = f'account "{account}"'
     try:
         yield
@@ -142,9 +203,16 @@ def translated(account: str) -> Iterator[None]:
         # A subclass of "abort", but the connection stands.
         raise RefusedError(f"{where}: the folder is read-only") from None
     except (imap_errors.IMAPClientAbortError, imap_errors.ProtocolError, OSError, MemoryError) as error:
+        _raise_if_limited(where, error)
         raise MailboxError(f"{where}: the connection broke ({_short(error)})") from None
     except (imap_errors.IMAPClientError, imaplib.IMAP4.error) as error:
+        _raise_if_limited(where, error, changing=changing)
         raise RefusedError(f"{where}: the server refused ({_short(error)})") from None
+
+
+def _raise_if_limited(where: str, error: BaseException, *, changing: bool = False) -> None:
+    if _WANTS_PAUSE.search(str(error)) or (not changing and _LIMIT.search(str(error))):
+        raise LimitedError(f"{where}: the server was asked too much and wants a pause") from None
 
 
 def _short(error: BaseException) -> str:

@@ -127,6 +127,7 @@ def abilities_of(box: Mailbox, selected: Selected, config: Config) -> Abilities:
         folders=folders,
         drafts=box.special_folder("\\Drafts") if drafting else "",
         done=box.folder_name(f"{config.filing.root}/{config.filing.folders.done}"),
+        read_only=selected.read_only,
     )
 
 
@@ -330,7 +331,7 @@ def _act(
         with store.transaction():
             for key in keys:
                 _settle(visit, entries[key], planned[key], outcome)
-    if visit.report.filed and visit.work.config.filing.mode != "tag":
+    if any(action.kind in ("move", "copy") for actions in planned.values() for action in actions):
         _offer_done(visit)
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import FrameType
 
 from apscheduler.executors.pool import ThreadPoolExecutor  # noqa: TID251 - the one place
@@ -26,7 +26,7 @@ from apscheduler.triggers.interval import IntervalTrigger  # noqa: TID251 - the 
 from triage.apply import StoppedError
 from triage.config import Account
 from triage.delivery import deliver, due_date
-from triage.errors import CredentialError, MailboxError, SignInRefusedError, TriageError
+from triage.errors import CredentialError, LimitedError, MailboxError, NotSignedInError, TriageError
 from triage.mailbox import Mailbox
 from triage.resources import own_model_path
 from triage.session import Session, describe
@@ -42,8 +42,8 @@ HEARTBEAT_SECONDS = 30
 SLEPT_SECONDS = 60
 WORKER_IDLE_SECONDS = 120
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 15 * 60.0
-# A refused password is not tried again and again: some servers lock the account.
-REFUSED_PAUSE = 60 * 60.0
+# A refused password is not tried again and again: some servers lock the account. Nor is one that asks for a pause.
+REFUSED_PAUSE, SIGN_IN_TRIES = 60 * 60.0, 3
 # What SIGTERM leaves to a job that is under way, before its connection is cut.
 GRACE_SECONDS = 3.0
 
@@ -57,7 +57,8 @@ class Pause:
     def after(self, error: TriageError) -> float:
         """Seconds until the next try."""
         self._failures += 1
-        if isinstance(error, CredentialError):
+        unsigned = isinstance(error, NotSignedInError) and self._failures >= SIGN_IN_TRIES
+        if unsigned or isinstance(error, CredentialError | LimitedError):
             return REFUSED_PAUSE
         longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2**self._failures)
         return random.uniform(SHORTEST_PAUSE, max(SHORTEST_PAUSE, longest))  # noqa: S311 - jitter
@@ -86,6 +87,7 @@ class Daemon:
         self._watchers: dict[str, Watcher] = {}
         self._beats = (session.clock(), time.monotonic())
         self._looked: set[str] = set()
+        self._told: dict[str, datetime] = {}
         # Accounts where something arrived since their last pass began.
         self._arrived: set[str] = set()
         self._trainer: subprocess.Popen[bytes] | None = None
@@ -191,11 +193,12 @@ class Daemon:
         run = store.begin_run("run", clock())
         report = self._session.run(account, run)
         store.end_run(run, clock())
+        if self._pauses[account.name].failing:
+            log.info('account "%s" can be reached again', account.name)
         self._pauses[account.name].reset()
-        if report.error:
-            log.warning('account "%s": %s', account.name, report.error)
-        for trouble in report.troubles:
-            log.warning('account "%s": %s', account.name, trouble)
+        for trouble in [report.error, *report.troubles]:
+            if trouble:
+                self._tell(f'account "{account.name}": {trouble}')
         if report.seen or report.corrections:
             log.info(
                 'account "%s": %d new, %d from school, %d filed, %d to review, %d failed, %d corrections',
@@ -208,8 +211,18 @@ class Daemon:
         if self._ending.is_set():
             return
         seconds = self._pauses[account.name].after(error)
-        log.warning("%s; trying again in %s", describe(error, account), _in_words(seconds))
+        if seconds >= REFUSED_PAUSE and account.name in self._watchers:
+            # A server that wants peace gets it from both connections.
+            self._watchers[account.name].stop()
+        self._tell(describe(error, account), f"; trying again in {_in_words(seconds)}")
         self._again_in(account, seconds)
+
+    def _tell(self, trouble: str, next_step: str = "") -> None:
+        """Warn of a trouble; of the same one no more than once a day."""
+        now = self._session.clock()
+        self._told = {told: at for told, at in self._told.items() if abs(now - at) < timedelta(days=1)}
+        log.log(logging.DEBUG if trouble in self._told else logging.WARNING, "%s%s", trouble, next_step)
+        self._told.setdefault(trouble, now)
 
     def _again_in(self, account: Account, seconds: float) -> None:
         at = self._session.clock() + timedelta(seconds=seconds)
@@ -250,7 +263,7 @@ class Daemon:
             except TriageError as error:
                 if not self._ending.is_set():
                     seconds = first.after(error)
-                    log.warning("digest of %s: %s; trying again in %s", day, error, _in_words(seconds))
+                    self._tell(f"digest of {day}: {error}", f"; trying again in {_in_words(seconds)}")
                     self._again_in(self._config.accounts[0], seconds)
             else:
                 log.info("digest of %s: %s", day, "delivered" if done else "nothing to say")
@@ -294,7 +307,7 @@ class Daemon:
             self._trainer.kill()
             self._trainer.wait()
         for watcher in self._watchers.values():
-            watcher.reconnect()
+            watcher.stop()
         # A job under way stops at its next step; if it does not get there, its connection is cut.
         idle = self._busy.acquire(timeout=GRACE_SECONDS)
         if not idle:
@@ -318,12 +331,16 @@ class Watcher(threading.Thread):
         super().__init__(name=f"idle {account.name}", daemon=True)
         self._session, self._account = session, account
         self._wake_up, self._ending = wake, ending
+        self._over = threading.Event()
         self._box: Mailbox | None = None
 
     def run(self) -> None:
-        """Until the daemon ends, or the server cannot IDLE or refuses the sign-in; then polling alone goes on."""
+        """Until it is told to stop, or the server cannot IDLE, refuses the sign-in, or wants a pause.
+
+        Then polling alone goes on, and the next pass that succeeds starts another watcher.
+        """
         pause = Pause()
-        while not self._ending.is_set():
+        while not (self._ending.is_set() or self._over.is_set()):
             try:
                 with Mailbox.connect(self._account, self._session.secret(self._account)) as box:
                     if not box.has("IDLE"):
@@ -333,16 +350,25 @@ class Watcher(threading.Thread):
                     # What arrived while there was no IDLE is found by this pass.
                     self._wake_up()
                     pause.reset()
-                    while not self._ending.is_set():
+                    while not (self._ending.is_set() or self._over.is_set()):
                         if box.wait(IDLE_SECONDS):
                             self._wake_up()
-            except SignInRefusedError:
+            except (CredentialError, LimitedError, NotSignedInError):
+                # As long as it rests, no other one is started.
+                self._over.wait(REFUSED_PAUSE)
                 return
             except TriageError as error:
+                if self._over.is_set():
+                    return
                 seconds = pause.after(error)
                 if not self._ending.is_set():
                     log.info("%s; waiting for mail again in %s", describe(error, self._account), _in_words(seconds))
                 self._ending.wait(seconds)
+
+    def stop(self) -> None:
+        """Let go of the server for good; from another thread."""
+        self._over.set()
+        self.reconnect()
 
     def reconnect(self) -> None:
         """Cut the connection, so that a dead one is not waited on; from another thread."""

@@ -109,8 +109,13 @@ def _account(session: Session, account: Account) -> Iterator[Finding]:
             selected = box.select(account.folder, readonly=True)
             yield Finding("ok", name, f"folder {account.folder}: {selected.exists} messages")
             # Keywords are a matter of SELECT: EXAMINE announces no permanent flags.
-            abilities = abilities_of(box, box.select(account.folder), session.config)
-            yield from _powers(box, account, abilities)
+            selected = box.select(account.folder)
+            abilities = abilities_of(box, selected, session.config)
+            if selected.read_only:
+                text = f"folder {account.folder}: you may only look into it; its mail is in the digest, and stays there"
+                yield Finding("warn", name, text)
+            else:
+                yield from _powers(box, account, abilities)
             yield from _folders(box, account, abilities)
     except TriageError as error:
         yield Finding("fail", name, str(error), error.exit_code)

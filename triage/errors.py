@@ -45,6 +45,14 @@ class MailboxError(TriageError):
     exit_code = 4
 
 
+class NotSignedInError(MailboxError):
+    """The server did not sign us in, and not for a wrong secret: too many tries may lock the account."""
+
+
+class LimitedError(MailboxError):
+    """The server was asked too much (RFC 9051, LIMIT; what large providers say): only a long pause helps."""
+
+
 class RefusedError(TriageError):
     """The server understood a command and said no (NO or BAD); the connection still stands."""
 

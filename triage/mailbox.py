@@ -24,7 +24,7 @@ from triage.errors import MailboxError, RefusedError
 from triage.partial import Answer, answer_of, assembled, text_parts
 from triage.plan import Selected
 
-COMMAND_SECONDS = 120
+COMMAND_SECONDS = 80
 FETCH_SECONDS = 300
 SETTLE_SECONDS, SETTLE_NOOPS = 2.0, 4
 
@@ -91,7 +91,7 @@ class Mailbox:
         """
         client = connect(account)
         try:
-            with deadline(client):
+            with deadline(lambda: shut(client)):
                 sign_in(client, account, secret)
                 with translated(account.name):
                     return cls(client, account.name)
@@ -124,7 +124,7 @@ class Mailbox:
         shut(self._client)
 
     @contextmanager
-    def _command(self, seconds: float = COMMAND_SECONDS) -> Iterator[None]:
+    def _command(self, seconds: float = COMMAND_SECONDS, *, changing: bool = False) -> Iterator[None]:
         # The socket's own timeout runs anew with each octet; this one bounds the whole command.
         if self._dead:
             raise MailboxError(f'account "{self._account}": the connection is closed')
@@ -132,7 +132,7 @@ class Mailbox:
         watchdog.daemon = True
         watchdog.start()
         try:
-            with translated(self._account):
+            with translated(self._account, changing=changing):
                 yield
         except MailboxError:
             self._dead = True
@@ -188,9 +188,9 @@ class Mailbox:
     def create_folder(self, folder: str) -> None:
         """Create and subscribe a folder, its parents with it where the server wants that."""
         self._check(folder)
-        with self._command():
+        with self._command(changing=True):
             self._client.create_folder(folder)
-        with suppress(RefusedError), self._command():
+        with suppress(RefusedError), self._command(changing=True):
             self._client.subscribe_folder(folder)
 
     def status(self, folder: str) -> Selected | None:
@@ -218,13 +218,17 @@ class Mailbox:
         )
 
     def select(self, folder: str, *, readonly: bool = False) -> Selected:
-        """SELECT, or EXAMINE with `readonly`."""
+        """SELECT, or EXAMINE with `readonly` or where others may only look into the folder (`read_only` tells)."""
         self._check(folder)
         # A SELECT that fails leaves no folder selected (RFC 9051, 6.3.2).
         self.selected = None
         try:
             with self._command():
-                found = self._client.select_folder(folder, readonly=readonly)
+                try:
+                    found = self._client.select_folder(folder, readonly=readonly)
+                except imap_errors.IMAPClientReadOnlyError:
+                    readonly = True
+                    found = self._client.select_folder(folder, readonly=True)
         except RefusedError:
             raise RefusedError(f'account "{self._account}": folder "{folder}" cannot be opened; is it there?') from None
         self.selected = Selected(
@@ -365,19 +369,19 @@ class Mailbox:
         self._store(uids, [self._check(label) for label in labels], self._client.remove_gmail_labels)
 
     def _store(self, uids: Sequence[int], names: list[str], verb: Callable[..., object]) -> None:
-        with self._command():
+        with self._command(changing=True):
             verb(list(uids), names, silent=True)
 
     def copy(self, uids: Sequence[int], folder: str) -> None:
         """UID COPY into an existing folder."""
         self._check(folder)
-        with self._command(FETCH_SECONDS):
+        with self._command(FETCH_SECONDS, changing=True):
             self._client.copy(list(uids), folder)
 
     def move(self, uids: Sequence[int], folder: str) -> None:
         """UID MOVE into an existing folder (RFC 6851); the server must offer MOVE."""
         self._check(folder)
-        with self._command(FETCH_SECONDS):
+        with self._command(FETCH_SECONDS, changing=True):
             self._client.move(list(uids), folder)
 
     def remove(self, uids: Sequence[int]) -> None:
@@ -389,12 +393,12 @@ class Mailbox:
         if not self.has("UIDPLUS"):
             raise RefusedError("the server cannot remove single messages (no UIDPLUS)")
         try:
-            with self._command():
+            with self._command(changing=True):
                 self._client.add_flags(list(uids), [imapclient.DELETED], silent=True)
-            with self._command():
+            with self._command(changing=True):
                 self._client.uid_expunge(list(uids))
         except RefusedError:
-            with self._command():
+            with self._command(changing=True):
                 self._client.remove_flags(list(uids), [imapclient.DELETED], silent=True)
             raise
 
@@ -402,14 +406,14 @@ class Mailbox:
         """APPEND our own mails, in one command where the server offers MULTIAPPEND (RFC 3502)."""
         self._check(folder)
         if len(mails) > 1 and self.has("MULTIAPPEND"):
-            with self._command(FETCH_SECONDS):
+            with self._command(FETCH_SECONDS, changing=True):
                 sent = [{"msg": mail.raw, "flags": mail.flags, "date": mail.at} for mail in mails]
                 typ, data = self._client.multiappend(folder, sent)
                 if typ != "OK":
                     raise imap_errors.IMAPClientError(f"append failed: {data!r}")
             return
         for mail in mails:
-            with self._command():
+            with self._command(changing=True):
                 self._client.append(folder, mail.raw, mail.flags, mail.at)
 
     # --- Waiting ---

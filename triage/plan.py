@@ -60,6 +60,7 @@ class Abilities:
 
     `filing`: "move" with MOVE or UIDPLUS, else "none" (nothing can then leave a folder safely).
     `tags`: "keywords" where PERMANENTFLAGS has \*, "labels" on Gmail, else "none".
+    `read_only`: the watched folder may only be looked at; its mail is in the digest and stays where it is.
     """
 
     filing: Literal["move", "none"]
@@ -67,6 +68,7 @@ class Abilities:
     folders: Mapping[Role, str]
     drafts: str = ""
     done: str = ""
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Case:
 def plan(case: Case, abilities: Abilities, filing: Filing, prompts: PromptSettings) -> list[Action]:
     """The actions for one message, in the order in which they are done; empty where it is left alone."""
     verdict = case.verdict
-    if case.known.hands_off or case.known.done or case.flags & {"\\Deleted", "\\Draft"}:
+    if abilities.read_only or case.known.hands_off or case.known.done or case.flags & {"\\Deleted", "\\Draft"}:
         return []
     if not verdict.school and not verdict.unsure:
         return []

@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -27,11 +28,20 @@ class Fault:
 
 @dataclass
 class FaultProxy:
-    """Listens on loopback; `seen` are the verbs of the commands that passed, in order."""
+    """Listens on loopback; `seen` are the verbs of the commands that passed, in order.
+
+    `replies` are what the server says to a verb in place of doing it ("NO [LIMIT] too fast"); `before` is called with
+    each command's number and verb, as a second client may act just then; `rewrite` are replacements in what the server
+    says, as for a server of another kind.
+    """
 
     upstream: int
     fault: Fault | None = None
     seen: list[str] = field(default_factory=list)
+    replies: Mapping[str, str] = field(default_factory=dict)
+    before: Callable[[int, str], None] = lambda _number, _verb: None
+    rewrite: Sequence[tuple[bytes, bytes]] = ()
+    connections: int = 0
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -51,14 +61,17 @@ class FaultProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self.connections += 1
                 threading.Thread(target=_Connection(self, client).serve, daemon=True).start()
 
     def take(self, verb: str) -> Fault | None:
         """Note a command; its fault, if it is the one."""
         with self._lock:
+            number = len(self.seen)
             self.seen.append(verb)
             fault = self.fault
-            return fault if fault is not None and fault.at == len(self.seen) - 1 else None
+        self.before(number, verb)
+        return fault if fault is not None and fault.at == number else None
 
 
 class _Connection:
@@ -87,6 +100,9 @@ class _Connection:
         tag = words[0]
         verb = b" ".join(words[1:3] if words[1].upper() == b"UID" else words[1:2]).decode("ascii", "replace").upper()
         fault = self._proxy.take(verb)
+        if (reply := self._proxy.replies.get(verb)) is not None and not _LITERAL.search(line):
+            self._client.sendall(f"{reply}\r\n".encode() if reply.startswith("*") else tag + f" {reply}\r\n".encode())
+            return not reply.startswith("* BYE")
         match fault.kind if fault is not None else None:
             case "before":
                 return False
@@ -121,6 +137,8 @@ class _Connection:
         rest = b""
         with suppress(OSError):
             while data := self._server.recv(65536):
+                for pattern, replacement in self._proxy.rewrite:
+                    data = re.sub(pattern, replacement, data)
                 if self._lost is None:
                     self._client.sendall(data)
                     continue

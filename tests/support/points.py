@@ -16,6 +16,7 @@ from triage.config import Config
 from triage.delivery import deliver
 from triage.errors import TriageError
 from triage.judge import Household as Judged
+from triage.observe import Report
 from triage.resources import shipped_model_path
 from triage.session import Session
 from triage.store import Store
@@ -83,7 +84,7 @@ class Days:
     """Runs the same day again and again, each with a mailbox and a state of its own."""
 
     def __init__(self, server: Dovecot, folder: Path) -> None:
-        self._server, self._folder = server, folder
+        self.server, self._folder = server, folder
         self.proxy = FaultProxy(server.plain_port)
         self._number = 0
         self._now = datetime.now(UTC) + timedelta(days=1)
@@ -99,28 +100,39 @@ class Days:
 
     def day(self, fault: Fault | None) -> tuple[State, int, int]:
         """The mailbox at the end, how many tries it took (0: it never ended well), how many corrections were seen."""
-        self._number += 1
-        user = self._server.new_user()
-        with self._server.client(user) as client:
-            for number, kind in enumerate(KINDS):
-                client.append("INBOX", a_mail(kind, number=number))
+        user = self.new_household()
         self.proxy.begin(fault)
         tries = corrections = 0
-        with self._session(user) as session:
+        with self.session(user) as session:
             for attempt in range(1, TRIES + 1):
-                try:
-                    report = session.run(session.config.accounts[0], session.store.begin_run("once", self._now))
-                    corrections += report.corrections
-                    deliver(session, self._now.date())
-                except TriageError:
-                    continue
-                if not report.failed and not report.error:
+                report = self.attempt(session)
+                corrections += report.corrections if report is not None else 0
+                if report is not None and not report.failed and not report.error:
                     tries = attempt
                     break
-        return look(self._server, user), tries, corrections
+        return look(self.server, user), tries, corrections
+
+    def new_household(self) -> str:
+        """A user with one mail of each kind."""
+        user = self.server.new_user()
+        with self.server.client(user) as client:
+            for number, kind in enumerate(KINDS):
+                client.append("INBOX", a_mail(kind, number=number))
+        return user
+
+    def attempt(self, session: Session) -> Report | None:
+        """A pass and the digest; None where one of them could not be ended."""
+        try:
+            report = session.run(session.config.accounts[0], session.store.begin_run("once", self._now))
+            deliver(session, self._now.date())
+        except TriageError:
+            return None
+        return report
 
     @contextmanager
-    def _session(self, user: str) -> Iterator[Session]:
+    def session(self, user: str) -> Iterator[Session]:
+        """A state of its own, on a user's mailbox behind the proxy."""
+        self._number += 1
         with Store(self._folder / f"state{self._number}") as store:
             config = config_of(self.proxy.port, user)
             yield Session(

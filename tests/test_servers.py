@@ -1,0 +1,216 @@
+"""Servers of other kinds, servers that refuse, and servers that want a pause: before a real Dovecot, by a proxy."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.dovecot import PASSWORD, Dovecot
+from tests.support.mail import a_mail
+from tests.support.points import KINDS, Days, State, look
+from triage.daemon import REFUSED_PAUSE, Pause
+from triage.errors import LimitedError, MailboxError, NotSignedInError, SignInRefusedError, TriageError
+
+CHANGES = {"UID STORE", "UID MOVE", "UID COPY", "UID EXPUNGE", "APPEND", "CREATE"}
+
+
+@pytest.fixture
+def days(dovecot: Dovecot, tmp_path: Path) -> Iterator[Days]:
+    with Days(dovecot, tmp_path) as days:
+        yield days
+
+
+def folders(state: State) -> Counter[str]:
+    return Counter(folder for _, folder in state.places.elements())
+
+
+# --- Other kinds -----------------------------------------------------------------------------------------
+
+_LACKS = {
+    "NAMESPACE": [(rb" NAMESPACE", b"")],
+    "LITERAL+": [(rb" LITERAL\+", b"")],
+    "CONDSTORE": [(rb" CONDSTORE| QRESYNC", b"")],
+    "MULTIAPPEND": [(rb" MULTIAPPEND", b"")],
+    "IDLE": [(rb" IDLE", b"")],
+    "MOVE": [(rb" MOVE", b"")],
+}
+
+
+@pytest.mark.parametrize("name", list(_LACKS))
+def test_a_server_that_lacks_something_gets_the_same_day(days: Days, name: str) -> None:
+    """What is not offered is not used, and every mail, note and draft stands where it does elsewhere."""
+    golden, _, _ = days.day(None)
+    days.proxy.rewrite = _LACKS[name]
+    state, tries, corrections = days.day(None)
+    assert (state, tries, corrections) == (golden, 1, 0)
+    assert name not in {verb.removeprefix("UID ") for verb in days.proxy.seen}
+    assert not {"EXPUNGE", "CLOSE"} & set(days.proxy.seen)
+
+
+def test_without_keywords_none_is_set(days: Days) -> None:
+    r"""No \* in PERMANENTFLAGS: no STORE at all; the folders tell."""
+    golden, _, _ = days.day(None)
+    days.proxy.rewrite = [(rb" ?\\\*\)\]", b")]")]
+    state, tries, _ = days.day(None)
+    assert (state.places, tries) == (golden.places, 1)
+    assert "UID STORE" not in days.proxy.seen
+
+
+def test_a_folder_that_is_read_only_is_read_and_left_alone(days: Days) -> None:
+    """Nothing is changed but by the digest, which tells of the mail; there is no loop of reconnecting."""
+    days.proxy.rewrite = [(rb"\[READ-WRITE\]", b"[READ-ONLY]")]
+    state, tries, _ = days.day(None)
+    assert tries == 1
+    assert folders(state) == Counter({"INBOX": len(KINDS)})
+    assert [verb for verb in days.proxy.seen if verb in CHANGES] == ["APPEND"]
+    assert (state.notes, state.drafts, state.digests) == (0, 0, 1)
+    assert days.proxy.seen.count("LOGIN") == 2
+
+
+def test_without_special_uses_there_is_no_draft(days: Days) -> None:
+    """Drafts are only put where the server says that drafts are kept."""
+    golden, _, _ = days.day(None)
+    assert golden.drafts
+    days.proxy.rewrite = [(rb" SPECIAL-USE", b""), (rb" ?\\(?:Drafts|Sent)", b"")]
+    state, tries, _ = days.day(None)
+    assert (state, tries) == (replace(golden, drafts=0), 1)
+
+
+def test_a_session_that_somebody_else_opened_is_not_used(days: Days) -> None:
+    """PREAUTH: nobody was asked for a secret, so that this is not known to be the parent's mailbox."""
+    days.proxy.rewrite = [(rb"^\* OK \[", b"* PREAUTH [")]
+    state, tries, _ = days.day(None)
+    assert tries == 0
+    assert folders(state) == Counter({"INBOX": len(KINDS)})
+    assert not CHANGES & set(days.proxy.seen)
+
+
+@pytest.mark.parametrize("capability", ["", "IMAP4rev1 UIDPLUS", "IMAP4rev1"])
+def test_what_the_parent_marked_as_deleted_stays_so(days: Days, dovecot: Dovecot, capability: str) -> None:
+    r"""Mail that a person marked \Deleted is neither filed nor expunged, whatever the server offers."""
+    if capability:
+        days.proxy.rewrite = [(rb"CAPABILITY IMAP4rev1[^\]\r\n]*", b"CAPABILITY " + capability.encode())]
+    user = dovecot.new_user()
+    with dovecot.client(user) as client:
+        client.create_folder("School")
+        client.create_folder("School/Homework")
+        for number, (folder, flags) in enumerate(
+            [("INBOX", [b"\\Deleted"]), ("INBOX", []), ("School/Homework", [b"\\Deleted"])], start=50
+        ):
+            client.append(folder, a_mail("homework", number=number), flags)
+    with days.session(user) as session:
+        for _ in range(2):
+            session.run(session.config.accounts[0], session.store.begin_run("once", session.clock()))
+    state = look(dovecot, user)
+    assert state.deleted == 2
+    assert sum(state.places.values()) == 3
+    assert not {"EXPUNGE", "CLOSE"} & set(days.proxy.seen)
+
+
+# --- Servers that refuse ---------------------------------------------------------------------------------
+
+_CODES = ("NO [OVERQUOTA] full", "NO [TRYCREATE] none", "NO [NOPERM] not you", "NO [LIMIT] 9", "BAD what")
+
+
+@pytest.mark.parametrize("reply", _CODES)
+@pytest.mark.parametrize("verb", [*sorted(CHANGES), "UID FETCH", "UID SEARCH", "SELECT", "STATUS", "LIST", "NAMESPACE"])
+def test_a_command_that_is_always_refused_is_told_and_loses_nothing(days: Days, verb: str, reply: str) -> None:
+    """No crash, no mark left behind, every mail there once; where the server thinks better of it, all is well."""
+    days.proxy.rewrite = [(rb" MOVE", b"")] if verb in ("UID COPY", "UID EXPUNGE") else []
+    golden, _, _ = days.day(None)
+    days.proxy.replies = {verb: reply}
+    user = days.new_household()
+    with days.session(user) as session:
+        for _ in range(2):
+            days.attempt(session)
+        state = look(days.server, user)
+        assert state.deleted == 0
+        assert set(state.ids) == set(golden.ids)
+        # A copy may stand beside its original as long as the original cannot be removed.
+        assert max(state.ids.values()) == 1 or verb == "UID EXPUNGE"
+        days.proxy.replies = {}
+        for _ in range(2):
+            days.attempt(session)
+    assert look(days.server, user).ids == golden.ids
+
+
+@pytest.mark.parametrize("verb", ["SELECT", "UID SEARCH", "UID FETCH", "STATUS"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "NO [LIMIT] slow down",
+        "NO [THROTTLED] later",
+        "NO [OVERQUOTA] Account exceeded command or bandwidth limits.",
+        "BAD User is authenticated but not connected.",
+        "NO [ALERT] Too many simultaneous connections. (Failure)",
+    ],
+)
+def test_a_server_that_wants_a_pause_gets_one(days: Days, verb: str, reply: str) -> None:
+    """The pass ends with the first such answer, and the next one is an hour away."""
+    days.proxy.replies = {verb: reply}
+    with days.session(days.new_household()) as session, pytest.raises(LimitedError, match="pause") as caught:
+        session.run(session.config.accounts[0], session.store.begin_run("once", session.clock()))
+    assert days.proxy.seen.count(verb) == 1
+    assert Pause().after(caught.value) == REFUSED_PAUSE
+
+
+def test_a_limit_of_keywords_is_no_call_for_a_pause(days: Days) -> None:
+    """RFC 5530 gives LIMIT to a command that would go beyond some number; only that command is refused."""
+    days.proxy.replies = {"UID STORE": "NO [LIMIT] too many keywords"}
+    with days.session(days.new_household()) as session:
+        report = session.run(session.config.accounts[0], session.store.begin_run("once", session.clock()))
+    assert report.failed
+    assert all("LIMIT" in trouble for trouble in report.troubles)
+
+
+# --- Signing in ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ("NO [AUTHENTICATIONFAILED] no", SignInRefusedError),
+        ("NO [EXPIRED] old", SignInRefusedError),
+        ("NO no", SignInRefusedError),
+        ("NO [UNAVAILABLE] later", NotSignedInError),
+        ("* BYE going down", NotSignedInError),
+        ("NO [ALERT] Too many simultaneous connections. (Failure)", LimitedError),
+        ("NO [LIMIT] Rate limit hit", LimitedError),
+        ("BAD User is authenticated but not connected.", LimitedError),
+    ],
+)
+def test_a_sign_in_that_fails_is_no_storm(days: Days, reply: str, error: type[TriageError]) -> None:
+    """At most three tries, then at most one an hour; nothing of what the server echoes is passed on."""
+    days.proxy.replies = {"LOGIN": f"{reply} ({PASSWORD})"}
+    with days.session(days.new_household()) as session, pytest.raises(error) as caught:
+        session.connect(session.config.accounts[0])
+    assert type(caught.value) is error
+    assert PASSWORD not in repr(caught.value)
+    assert days.proxy.seen.count("LOGIN") == 1
+    pause, hours = Pause(), 24.0
+    tries, seconds = 0, 0.0
+    while seconds < hours * 3600:
+        tries += 1
+        seconds += pause.after(caught.value)
+    assert tries <= 3 + hours
+
+
+def test_other_failures_are_tried_again_soon(days: Days) -> None:
+    """A line that broke is no reason to wait an hour."""
+    days.proxy.replies = {"UID SEARCH": "* BYE going down"}
+    with days.session(days.new_household()) as session, pytest.raises(MailboxError) as caught:
+        session.run(session.config.accounts[0], session.store.begin_run("once", session.clock()))
+    assert type(caught.value) is MailboxError
+    assert Pause().after(caught.value) <= 2
+
+
+def test_a_greeting_that_refuses_everybody_is_told(days: Days) -> None:
+    """BYE in place of a greeting."""
+    days.proxy.rewrite = [(rb"^\* OK [^\r]*", b"* BYE too many connections")]
+    with days.session(days.new_household()) as session, pytest.raises(LimitedError):
+        session.connect(session.config.accounts[0])
+    days.proxy.rewrite = [(rb"^\* OK [^\r]*", b"* BYE not today")]
+    with days.session(days.new_household()) as session, pytest.raises(MailboxError, match="cannot be reached"):
+        session.connect(session.config.accounts[0])
