@@ -20,7 +20,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"observe"}),
     frozenset({"fit_tone"}),
     frozenset({"apply", "draft_figures", "fit", "worker"}),
-    frozenset({"figures", "ledger", "rebuild"}),
+    frozenset({"figures", "ledger", "originals", "rebuild"}),
     frozenset({"connection", "credentials", "judge", "lock", "mailbox", "model", "store", "tone"}),
     frozenset({"oauth2"}),
     frozenset({"keeping"}),

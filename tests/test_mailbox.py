@@ -292,8 +292,9 @@ def test_any_octets_are_an_answer(octets: bytes) -> None:
     assert all("<" in name for name in answer_of(b"To: " + octets).answered)
 
 
-def test_a_server_that_drips_at_sign_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each octet comes within the socket's timeout; the sign-in as a whole has an end."""
+@pytest.mark.parametrize(("security", "answered"), [("none", 0), ("none", 1), ("none", 2), ("tls", 0)])
+def test_a_server_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch, security: str, answered: int) -> None:
+    """Each octet comes within the socket's timeout; greeting, handshake and sign-in as a whole have an end."""
     monkeypatch.setattr(connection, "SIGN_IN_SECONDS", 0.3)
     cut = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -302,10 +303,11 @@ def test_a_server_that_drips_at_sign_in_is_given_up(monkeypatch: pytest.MonkeyPa
             peer, _ = listener.accept()
             with peer:
                 lines = peer.makefile("rb")
-                peer.sendall(b"* OK ready\r\n")
-                peer.sendall(b"* CAPABILITY IMAP4rev1\r\n" + lines.readline().split()[0] + b" OK\r\n")
-                lines.readline()
-                peer.sendall(b"* OK ")
+                for greeting in [b"* OK ready\r\n", b""][:answered]:
+                    peer.sendall(greeting)
+                    peer.sendall(b"* CAPABILITY IMAP4rev1\r\n" + lines.readline().split()[0] + b" OK done\r\n")
+                # A handshake record that announces more than will ever come, or the beginning of an answer.
+                peer.sendall(b"\x16\x03\x03\x40\x00" if security == "tls" else b"* OK ")
                 try:
                     for _ in range(600):
                         peer.sendall(b".")
@@ -315,8 +317,9 @@ def test_a_server_that_drips_at_sign_in_is_given_up(monkeypatch: pytest.MonkeyPa
 
         server = threading.Thread(target=drip, daemon=True)
         server.start()
-        account = Account(
-            name="home", host="127.0.0.1", port=listener.getsockname()[1], username="ada", security="none"
+        account = Account.model_validate(
+            {"name": "home", "host": "127.0.0.1", "port": listener.getsockname()[1], "username": "ada"}
+            | {"security": security}
         )
         with pytest.raises(MailboxError, match="home"):
             Mailbox.connect(account, "secret")

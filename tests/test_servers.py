@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.dovecot import PASSWORD, Dovecot
+from tests.support.faults import offering
 from tests.support.mail import a_mail
 from tests.support.points import KINDS, Days, State, look
 from triage.daemon import REFUSED_PAUSE, Pause
@@ -91,7 +92,7 @@ def test_a_session_that_somebody_else_opened_is_not_used(days: Days) -> None:
 def test_what_the_parent_marked_as_deleted_stays_so(days: Days, dovecot: Dovecot, capability: str) -> None:
     r"""Mail that a person marked \Deleted is neither filed nor expunged, whatever the server offers."""
     if capability:
-        days.proxy.rewrite = [(rb"CAPABILITY IMAP4rev1[^\]\r\n]*", b"CAPABILITY " + capability.encode())]
+        days.proxy.rewrite = offering(capability)
     user = dovecot.new_user()
     with dovecot.client(user) as client:
         client.create_folder("School")

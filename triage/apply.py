@@ -14,6 +14,7 @@ from email.utils import format_datetime
 
 from triage.errors import RefusedError
 from triage.mailbox import Mail, Mailbox
+from triage.originals import Twins, in_one, marked_as_deleted, take_out, withdraw, withdraw_if_elsewhere
 from triage.plan import Action, Place, Selected
 from triage.rows import Op
 from triage.store import MAX_TRIES, Store
@@ -105,7 +106,7 @@ class Applier:
             "label": self._box.add_labels,
             "unlabel": self._box.remove_labels,
         }[first.kind]
-        refused = self._in_one([op.action.place.uid for op in present], lambda uids: verb(uids, first.tags))
+        refused = in_one([op.action.place.uid for op in present], lambda uids: verb(uids, first.tags))
         if first.kind in ("tag", "untag"):
             seen = self._box.flags([op.action.place.uid for op in present])
         else:
@@ -127,25 +128,6 @@ class Applier:
                 else:
                     self._fail(op, "the server did not keep the tag")
 
-    def _in_one(self, uids: list[int], verb: Callable[[list[int]], None]) -> dict[int, str]:
-        """Run a command on all; where it is refused, on each alone. Returns the reasons of those refused."""
-        if not uids:
-            return {}
-        try:
-            verb(uids)
-        except RefusedError as error:
-            if len(uids) == 1:
-                return {uids[0]: str(error)}
-        else:
-            return {}
-        refused: dict[int, str] = {}
-        for position, uid in enumerate(uids):
-            if position == len(refused) == 3:
-                # The first three were all refused: it is the folder, not the message.
-                return refused | dict.fromkeys(uids[position:], refused[uids[0]])
-            refused |= self._in_one([uid], verb)
-        return refused
-
     # --- Filing ---
 
     def _file(self, ops: list[Op]) -> None:
@@ -162,7 +144,7 @@ class Applier:
         moving = kind == "move" and self._box.has("MOVE")
         self._store.mark_sent(present, uidvalidity, uidnext)
         command = self._box.move if moving else self._box.copy
-        refused = self._in_one([op.action.place.uid for op in present], lambda uids: command(uids, target))
+        refused = in_one([op.action.place.uid for op in present], lambda uids: command(uids, target))
         self._prove(present, target, uidvalidity, uidnext, refused)
 
     def _prove(
@@ -172,34 +154,53 @@ class Applier:
         arrived = self._arrivals(target, uidnext)
         self._box.select(ops[0].action.place.folder)
         here = self._box.keys([op.action.place.uid for op in ops])
-        doubled = []
+        copied, taken = dict[str, tuple[Op, Twins]](), list[tuple[Op, Twins]]()
         with self._store.transaction():
             for op in ops:
-                uid = op.action.place.uid
-                in_target = arrived.get(op.action.key)
-                in_source = here.get(uid) == op.action.key
+                uid, key = op.action.place.uid, op.action.key
+                in_target = arrived.get(key)
+                in_source = here.get(uid) == key
                 if in_target is None:
                     if in_source:
                         self._fail(op, refused.get(uid, "the server did not move it"))
                     else:
                         self._gone(op)
-                elif in_source and op.action.kind == "move":
+                    continue
+                twins = Twins(key, op.action.place, Place(target, uidvalidity, in_target))
+                if in_source and op.action.kind == "move":
                     self._store.mark(op, "copied", uid=in_target)
-                    doubled.append((op, in_target))
+                    copied[key] = (op, twins)
+                elif op.action.kind == "move" and not self._box.has("MOVE"):
+                    taken.append((op, twins))
                 else:
-                    self._filed(op, Place(target, uidvalidity, in_target))
-        self._take_out(doubled, target, uidvalidity)
+                    self._filed(op, twins.copy)
+        theirs = marked_as_deleted(self._box, [twins for _, twins in copied.values()])
+        self._take_out({key: pair for key, pair in copied.items() if key not in theirs})
+        for key in theirs:
+            op, twins = copied[key]
+            withdraw(self._box, twins)
+            self._gone(op)
+        for op, twins in taken:
+            self._taken(op, twins)
 
-    def _take_out(self, doubled: Sequence[tuple[Op, int]], target: str, uidvalidity: int) -> None:
-        """Remove from the source what was just proved to stand in the target."""
-        refused = self._in_one([op.action.place.uid for op, _ in doubled], self._box.remove)
-        with self._store.transaction():
-            for op, uid in doubled:
-                if reason := refused.get(op.action.place.uid):
-                    # The action stays open as `copied`: the next pass tries to remove, and never copies again.
-                    self._failed[op.action.key] = f"copied, but the original could not be removed: {reason}"
-                else:
-                    self._filed(op, Place(target, uidvalidity, uid))
+    def _take_out(self, copied: Mapping[str, tuple[Op, Twins]]) -> None:
+        """Remove from the selected source what was just proved to stand in the target."""
+        refused, gone = take_out(self._box, [twins for _, twins in copied.values()])
+        for key, (op, twins) in copied.items():
+            if key in refused:
+                # The action stays open as `copied`: the next pass tries to remove, and never copies again.
+                self._failed[key] = f"copied, but the original could not be removed: {refused[key]}"
+            elif key in gone:
+                self._taken(op, twins)
+            else:
+                self._filed(op, twins.copy)
+
+    def _taken(self, op: Op, twins: Twins) -> None:
+        """Somebody took the original after it was copied: where it is found the copy goes, else the copy stays."""
+        if withdraw_if_elsewhere(self._box, twins):
+            self._gone(op)
+        else:
+            self._filed(op, twins.copy)
 
     def _filed(self, op: Op, place: Place) -> None:
         self._store.mark(op, "done", uid=place.uid)
@@ -255,7 +256,7 @@ class Applier:
                 self._store.mark(op, "vanished")
             elif not originals.get(op.id, True):
                 self._fail(op, "the original is not where it was; its copy is kept")
-            elif refused := self._in_one([place.uid], self._box.remove):
+            elif refused := in_one([place.uid], self._box.remove):
                 self._fail(op, refused[place.uid])
             else:
                 self._store.mark(op, "done", uid=place.uid)
@@ -360,6 +361,7 @@ class Applier:
         same_source = selected is not None and selected.uidvalidity == op.action.place.uidvalidity
         in_source = same_source and self._box.keys([uid]).get(uid) == op.action.key
         in_target = found.get(op.action.key)
+        twins = Twins(op.action.key, op.action.place, Place(target, status.uidvalidity, in_target or 0))
         if in_target is None and in_source:
             self._store.mark(op, "failed", detail=INTERRUPTED)
             self._failed[op.action.key] = INTERRUPTED
@@ -367,9 +369,12 @@ class Applier:
             self._gone(op)
         elif in_source and op.action.kind == "move":
             self._store.mark(op, "copied", uid=in_target)
-            self._take_out([(op, in_target)], target, status.uidvalidity)
+            self._take_out({op.action.key: (op, twins)})
+        elif op.state == "sent" and op.action.kind == "move" and not self._box.has("MOVE"):
+            # Nothing of ours was removed yet.
+            self._taken(op, twins)
         else:
-            self._filed(op, Place(target, status.uidvalidity, in_target))
+            self._filed(op, twins.copy)
 
     def _recover_tags(self, ops: Sequence[Op]) -> None:
         """What a command that was cut short did to tags is ours, and no word of the parent's."""

@@ -24,6 +24,7 @@ from triage.lock import StateLock, prepare_folder
 from triage.resources import corpus_path, is_outdated, model_path, own_model_path
 from triage.session import Session
 from triage.store import Store
+from triage.text import clean
 
 log = logging.getLogger("triage")
 
@@ -171,7 +172,7 @@ def _errors_as_sentences(*, verbose: bool) -> Iterator[None]:
 
 def say(text: str) -> None:
     """A line on standard error."""
-    typer.echo(f"triage: {text}", err=True)
+    typer.echo(f"triage: {clean(text)}", err=True)
 
 
 def _set_up_logging(*, verbose: bool) -> None:
@@ -195,8 +196,9 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None))
+    """One JSON document on standard output; what a terminal would obey, or not show, is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)
+    typer.echo("".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text))
 
 
 def corrections_in(state: Path) -> list[tuple[str, tuple[str, ...]]]:

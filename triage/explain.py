@@ -18,7 +18,7 @@ _SENDERS = {
 
 def verdict_lines(path: str, verdict: Verdict) -> Iterator[str]:
     """A verdict with its reasons: label, probability, deciding sentence, sender and why."""
-    yield f"{path}: {one_line(verdict.subject, 70) or '(no subject)'}"
+    yield f"{one_line(path, 4096)}: {one_line(verdict.subject, 70) or '(no subject)'}"
     yield f"  sender: {_sender(verdict)}"
     if not verdict.school:
         yield f"  not school mail ({1 - verdict.scores['school']:.0%} sure)"

@@ -36,6 +36,8 @@ BATCH_MESSAGES = 400
 BATCH_BYTES = 8 * 1024 * 1024
 # What clients call the folder of sent mail where the server does not mark it.
 SENT_NAMES = frozenset({"sent", "sent items", "sent messages", "sent mail", "enviados", "elementos enviados"})
+# A flag as RFC 9051 has it: an atom, with a backslash before it where the standard names it.
+_FLAG = re.compile(r"\\?[^\x00-\x20\x7f-\uffff(){%*\"\\\]]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,15 +285,13 @@ class Mailbox:
         return {
             uid: content_key(data[b"BODY[HEADER]"], int(data[b"RFC822.SIZE"]))
             for uid, data in self._fetch(uids, ["RFC822.SIZE", "BODY.PEEK[HEADER]"])
-            if b"BODY[HEADER]" in data and b"RFC822.SIZE" in data
+            if data.get(b"BODY[HEADER]") is not None and b"RFC822.SIZE" in data
         }
 
     def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
         """Each message's Message-ID field, empty where it has none."""
-        wanted = "BODY[HEADER.FIELDS (MESSAGE-ID)]"
         found: dict[int, str] = {}
-        for uid, data in self._fetch(uids, ["BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"]):
-            field = data.get(wanted.encode(), b"")
+        for uid, field in self._fields(uids, "MESSAGE-ID"):
             match = re.search(rb"<[^<>\s]+>", field)
             found[uid] = match.group().decode("ascii", "replace") if match else ""
         return found
@@ -299,12 +299,13 @@ class Mailbox:
     def answers(self, uids: Sequence[int]) -> dict[int, Answer]:
         """What the header fields of sent messages say: to whom, when, and which messages they answer."""
         fields = "TO CC DATE SUBJECT MESSAGE-ID IN-REPLY-TO REFERENCES"
-        return {
-            uid: answer_of(value)
-            for uid, data in self._fetch(uids, [f"BODY.PEEK[HEADER.FIELDS ({fields})]"])
-            for name, value in data.items()
-            if name.startswith(b"BODY[HEADER.FIELDS")
-        }
+        return {uid: answer_of(value) for uid, value in self._fields(uids, fields)}
+
+    def _fields(self, uids: Sequence[int], names: str) -> Iterator[tuple[int, bytes]]:
+        for uid, data in self._fetch(uids, [f"BODY.PEEK[HEADER.FIELDS ({names})]"]):
+            for item, value in data.items():
+                if item.startswith(b"BODY[HEADER.FIELDS") and value is not None:
+                    yield uid, value
 
     def read(self, uids: Sequence[int]) -> Iterator[Fetched]:
         """Read messages in batches; nothing is marked as read. A UID that is gone yields nothing."""
@@ -335,6 +336,7 @@ class Mailbox:
             yield Fetched(summary, content_key(header, summary.size), assembled(header, numbers, parts))
 
     def _fetch(self, uids: Sequence[int], items: list[str]) -> Iterator[tuple[int, Mapping[bytes, Any]]]:
+        # Of a message that another client removes just then, servers send nothing, or NIL for its parts.
         for start in range(0, len(uids), BATCH_MESSAGES):
             with self._command(FETCH_SECONDS):
                 found = self._client.fetch(list(uids[start : start + BATCH_MESSAGES]), items)
@@ -384,23 +386,31 @@ class Mailbox:
         with self._command(FETCH_SECONDS, changing=True):
             self._client.move(list(uids), folder)
 
-    def remove(self, uids: Sequence[int]) -> None:
+    def add_flags(self, uid: int, flags: Collection[str]) -> None:
+        """STORE +FLAGS.SILENT: give a copy the flags that its original had; never the mark of deletion."""
+        kept = [flag for flag in flags if flag not in ("\\Deleted", "\\Recent") and _FLAG.fullmatch(flag)]
+        self._store([uid], kept, self._client.add_flags)
+
+    def remove(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
         """Mark as deleted and UID EXPUNGE just these (UIDPLUS, RFC 4315).
 
         Only for messages whose copy was verified, or that are our own notes. Where the server refuses, the mark is
-        taken back and `RefusedError` raised.
+        taken back and `RefusedError` raised. Returns the flags of each at the last; a UID that was gone before is not
+        in the result.
         """
         if not self.has("UIDPLUS"):
             raise RefusedError("the server cannot remove single messages (no UIDPLUS)")
         try:
             with self._command(changing=True):
                 self._client.add_flags(list(uids), [imapclient.DELETED], silent=True)
+            last = self.flags(uids)
             with self._command(changing=True):
                 self._client.uid_expunge(list(uids))
         except RefusedError:
             with self._command(changing=True):
                 self._client.remove_flags(list(uids), [imapclient.DELETED], silent=True)
             raise
+        return last
 
     def append(self, folder: str, mails: Sequence[Mail]) -> None:
         """APPEND our own mails, in one command where the server offers MULTIAPPEND (RFC 3502)."""

@@ -236,7 +236,7 @@ def _people(pairs: object) -> tuple[Person, ...]:
 
 
 def _message_ids(value: object) -> list[str]:
-    return re.findall(r"<[^<>\s]{1,990}>", str(value or ""))[:100]
+    return re.findall(r"<[^<>\s]{1,990}>", clean(str(value or "")))[:100]
 
 
 def _body(plain_parts: list[str], html_parts: list[str]) -> str:

@@ -22,7 +22,7 @@ def note_mail(text: str, card: Card, message: Message, to: str) -> EmailMessage:
     mail = _answer(message)
     mail["From"] = NOTE_FROM
     mail["To"] = to
-    mail["Subject"] = one_line(card.headline)
+    mail["Subject"] = _field(card.headline)
     mail["X-Triage"] = "note"
     _set_text(mail, text)
     return mail
@@ -34,8 +34,9 @@ def draft_mail(card: Card, message: Message, to: str, wording: Wording) -> Email
         return None
     mail = _answer(message)
     mail["From"] = to
-    mail["To"] = answer_address(message).address
-    mail["Subject"] = message.subject if message.subject.lower().startswith("re:") else f"Re: {message.subject}"
+    mail["To"] = _field(answer_address(message).address)
+    subject = _field(message.subject)
+    mail["Subject"] = subject if subject.lower().startswith("re:") else f"Re: {subject}"
     mail["X-Triage"] = "draft"
     _set_text(mail, f"{card.reply}\n\n{_quoted(message, wording)}")
     return mail
@@ -85,9 +86,14 @@ def _quoted(message: Message, wording: Wording) -> str:
 def _answer(message: Message) -> EmailMessage:
     mail = EmailMessage(policy=SMTP.clone(max_line_length=998))
     if message.message_id:
-        mail["In-Reply-To"] = message.message_id
-        mail["References"] = " ".join([*message.references[-10:], message.message_id])
+        mail["In-Reply-To"] = _field(message.message_id)
+        mail["References"] = " ".join(map(_field, [*message.references[-10:], message.message_id]))
     return mail
+
+
+def _field(text: str) -> str:
+    """Text from a mail fit for a header field: one line, and nothing in it that `email` would decode once more."""
+    return one_line(text, 998).replace("=?", "= ?")
 
 
 def _set_text(mail: EmailMessage, text: str) -> None:

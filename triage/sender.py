@@ -87,7 +87,7 @@ def _authentication_failure(message: Message, authserv_id: str | None) -> str:
     for value in message.headers.get("authentication-results", ()):
         try:
             header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
-        except (authres.AuthResError, ValueError, IndexError, AttributeError):
+        except (authres.AuthResError, ValueError, IndexError, AttributeError, RecursionError):
             continue
         if authserv_id is not None and header.authserv_id != authserv_id:
             continue

@@ -54,7 +54,10 @@ def html_to_text(html: str) -> str:
         node.insert_after("\n")
     for node in tree.css(_PARAGRAPHS):
         node.insert_after("\n")
-    for node in reversed(tree.css("blockquote[type=cite]")):
+    for node in tree.css("blockquote[type=cite] blockquote[type=cite]"):
+        # One level tells quoted text from own; the text of deeper ones would be read anew at each level.
+        node.unwrap()
+    for node in tree.css("blockquote[type=cite]"):
         quoted = "".join(f"\n> {line}" for line in clean(node.text()).split("\n"))
         node.replace_with(f"{quoted}\n")
     return clean(tree.body.text())

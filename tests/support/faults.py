@@ -18,6 +18,11 @@ KINDS: tuple[Kind, ...] = ("before", "inside", "after", "no", "bad")
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}\r\n$")
 
 
+def offering(capabilities: str) -> list[tuple[bytes, bytes]]:
+    """For a proxy's `rewrite`: the server says that it has these capabilities alone."""
+    return [(rb"CAPABILITY IMAP4rev1[^\]\r\n]*", b"CAPABILITY " + capabilities.encode())]
+
+
 @dataclass(frozen=True)
 class Fault:
     """What goes wrong, at the so-manieth command of a run (over all its connections, from 0)."""

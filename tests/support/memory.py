@@ -219,7 +219,10 @@ class MemoryMailbox:
             target.add(source.messages.pop(uid))
         self._server.tick()
 
-    def remove(self, uids: Sequence[int]) -> None:
+    def add_flags(self, uid: int, flags: Collection[str]) -> None:
+        self._store("STORE", [uid], lambda message: message.flags.update(set(flags) - {"\\Deleted"}))
+
+    def remove(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
         self._writable()
         if not self.has("UIDPLUS"):
             raise RefusedError("no UIDPLUS")
@@ -229,9 +232,11 @@ class MemoryMailbox:
         except RefusedError:
             self._store("STORE", uids, lambda message: message.flags.discard("\\Deleted"))
             raise
+        last = self.flags(uids)
         for uid in self._chosen(uids):
             del self._folder().messages[uid]
         self._server.tick()
+        return last
 
     def append(self, folder: str, mails: Sequence[Mail]) -> None:
         self._allowed("APPEND")
