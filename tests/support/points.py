@@ -86,7 +86,6 @@ class Days:
     def __init__(self, server: Dovecot, folder: Path) -> None:
         self.server, self._folder = server, folder
         self.proxy = FaultProxy(server.plain_port)
-        self._number = 0
         self._now = datetime.now(UTC) + timedelta(days=1)
         config = config_of(self.proxy.port, "nobody")
         self._worker = Worker(Judged(config, own_addresses=("parent@mailbox.example",)), shipped_model_path)
@@ -131,9 +130,8 @@ class Days:
 
     @contextmanager
     def session(self, user: str) -> Iterator[Session]:
-        """A state of its own, on a user's mailbox behind the proxy."""
-        self._number += 1
-        with Store(self._folder / f"state{self._number}") as store:
+        """A user's state and mailbox, which is behind the proxy."""
+        with Store(self._folder / f"state-{user}") as store:
             config = config_of(self.proxy.port, user)
             yield Session(
                 config,
