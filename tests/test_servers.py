@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,16 +10,30 @@ from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.faults import offering
 from tests.support.mail import a_mail
 from tests.support.points import KINDS, Days, State, look
+from triage import mailbox
 from triage.daemon import REFUSED_PAUSE, Pause
 from triage.errors import LimitedError, MailboxError, NotSignedInError, SignInRefusedError, TriageError
 
 CHANGES = {"UID STORE", "UID MOVE", "UID COPY", "UID EXPUNGE", "APPEND", "CREATE"}
 
 
-@pytest.fixture
-def days(dovecot: Dovecot, tmp_path: Path) -> Iterator[Days]:
-    with Days(dovecot, tmp_path) as days:
+@pytest.fixture(scope="module")
+def one_worker(dovecot: Dovecot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+    with Days(dovecot, tmp_path_factory.mktemp("days")) as days:
         yield days
+
+
+@pytest.fixture(scope="module")
+def golden(one_worker: Days) -> State:
+    """A good day."""
+    return one_worker.day(None)[0]
+
+
+@pytest.fixture
+def days(one_worker: Days) -> Days:
+    """Days whose proxy does nothing yet."""
+    one_worker.proxy.let_be()
+    return one_worker
 
 
 def folders(state: State) -> Counter[str]:
@@ -40,9 +53,8 @@ _LACKS = {
 
 
 @pytest.mark.parametrize("name", list(_LACKS))
-def test_a_server_that_lacks_something_gets_the_same_day(days: Days, name: str) -> None:
+def test_a_server_that_lacks_something_gets_the_same_day(days: Days, golden: State, name: str) -> None:
     """What is not offered is not used, and every mail, note and draft stands where it does elsewhere."""
-    golden, _, _ = days.day(None)
     days.proxy.rewrite = _LACKS[name]
     state, tries, corrections = days.day(None)
     assert (state, tries, corrections) == (golden, 1, 0)
@@ -50,9 +62,8 @@ def test_a_server_that_lacks_something_gets_the_same_day(days: Days, name: str) 
     assert not {"EXPUNGE", "CLOSE"} & set(days.proxy.seen)
 
 
-def test_without_keywords_none_is_set(days: Days) -> None:
+def test_without_keywords_none_is_set(days: Days, golden: State) -> None:
     r"""No \* in PERMANENTFLAGS: no STORE at all; the folders tell."""
-    golden, _, _ = days.day(None)
     days.proxy.rewrite = [(rb" ?\\\*\)\]", b")]")]
     state, tries, _ = days.day(None)
     assert (state.places, tries) == (golden.places, 1)
@@ -70,9 +81,8 @@ def test_a_folder_that_is_read_only_is_read_and_left_alone(days: Days) -> None:
     assert days.proxy.seen.count("LOGIN") == 2
 
 
-def test_without_special_uses_there_is_no_draft(days: Days) -> None:
+def test_without_special_uses_there_is_no_draft(days: Days, golden: State) -> None:
     """Drafts are only put where the server says that drafts are kept."""
-    golden, _, _ = days.day(None)
     assert golden.drafts
     days.proxy.rewrite = [(rb" SPECIAL-USE", b""), (rb" ?\\(?:Drafts|Sent)", b"")]
     state, tries, _ = days.day(None)
@@ -112,15 +122,18 @@ def test_what_the_parent_marked_as_deleted_stays_so(days: Days, dovecot: Dovecot
 
 # --- Servers that refuse ---------------------------------------------------------------------------------
 
+_READS = ("UID FETCH", "UID SEARCH", "SELECT", "STATUS", "LIST", "NAMESPACE")
 _CODES = ("NO [OVERQUOTA] full", "NO [TRYCREATE] none", "NO [NOPERM] not you", "NO [LIMIT] 9", "BAD what")
+_REFUSALS = [(verb, code) for verb in sorted(CHANGES) for code in _CODES]
+_REFUSALS += [(verb, code) for verb in _READS for code in (_CODES[2], _CODES[4])]
 
 
-@pytest.mark.parametrize("reply", _CODES)
-@pytest.mark.parametrize("verb", [*sorted(CHANGES), "UID FETCH", "UID SEARCH", "SELECT", "STATUS", "LIST", "NAMESPACE"])
-def test_a_command_that_is_always_refused_is_told_and_loses_nothing(days: Days, verb: str, reply: str) -> None:
+@pytest.mark.parametrize(("verb", "reply"), _REFUSALS)
+def test_a_command_that_is_always_refused_is_told_and_loses_nothing(
+    days: Days, golden: State, verb: str, reply: str
+) -> None:
     """No crash, no mark left behind, every mail there once; where the server thinks better of it, all is well."""
     days.proxy.rewrite = [(rb" MOVE", b"")] if verb in ("UID COPY", "UID EXPUNGE") else []
-    golden, _, _ = days.day(None)
     days.proxy.replies = {verb: reply}
     user = days.new_household()
     with days.session(user) as session:
@@ -215,3 +228,34 @@ def test_a_greeting_that_refuses_everybody_is_told(days: Days) -> None:
     days.proxy.rewrite = [(rb"^\* OK [^\r]*", b"* BYE not today")]
     with days.session(days.new_household()) as session, pytest.raises(MailboxError, match="cannot be reached"):
         session.connect(session.config.accounts[0])
+
+
+# --- Answers beyond all measure --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "* 1 FETCH (UID 1 FLAGS () BODY[HEADER] {99000000000}",
+        "* 1 FETCH (UID 1 FLAGS (" + "a" * 1_100_000 + "))",
+        "* 1 FETCH (UID 1 FLAGS (",
+        "* 99999999999999999999 FETCH ()",
+        "* BYE",
+    ],
+    ids=["a literal of 99 GB", "a line of 1.1 MB", "half a list", "no such number", "goodbye"],
+)
+def test_an_answer_beyond_measure_ends_the_connection_alone(
+    days: Days, golden: State, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One error of ours, nothing changed, and the next pass does it all."""
+    monkeypatch.setattr(mailbox, "FETCH_SECONDS", 2)
+    user = days.new_household()
+    days.proxy.begin(None)
+    days.proxy.replies = {"UID FETCH": answer}
+    with days.session(user) as session:
+        with pytest.raises(TriageError):
+            session.run(session.config.accounts[0], session.store.begin_run("once", days.now))
+        assert not CHANGES & set(days.proxy.seen)
+        days.proxy.replies = {}
+        assert days.attempt(session) is not None
+    assert look(days.server, user) == golden

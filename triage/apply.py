@@ -362,7 +362,9 @@ class Applier:
         in_source = same_source and self._box.keys([uid]).get(uid) == op.action.key
         in_target = found.get(op.action.key)
         twins = Twins(op.action.key, op.action.place, Place(target, status.uidvalidity, in_target or 0))
-        if in_target is None and in_source:
+        rebuilt = selected is not None and not same_source
+        if in_target is None and (in_source or rebuilt):
+            # In a folder that was rebuilt it is looked for by its content, with the others.
             self._store.mark(op, "failed", detail=INTERRUPTED)
             self._failed[op.action.key] = INTERRUPTED
         elif in_target is None:

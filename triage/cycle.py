@@ -239,6 +239,9 @@ def _settled(visit: Visit, fetched: Fetched, place: Place) -> bool:
             store.set_status(name, fetched.key, "released", "moved by you")
             store.set_place(name, fetched.key, place)
         visit.report.corrections += 1
+    elif known.place.folder == place.folder and known.place != place and not visit.work.dry_run:
+        # The folder was built anew before its first pass had ended.
+        store.set_place(name, fetched.key, place)
     return True
 
 

@@ -28,6 +28,8 @@ from triage.worker import Worker
 _VERDICT = TypeAdapter(Verdict)
 # Without CONDSTORE, the flags of so many of the newest known messages of a folder are looked at for re-tagging.
 FLAGS_LOOKED_AT = 200
+# In a folder that was built anew the newest so many are looked for by their content.
+FOUND_AGAIN = 5000
 # Without a thread, an answer is looked for among the mail of so many days.
 ANSWERED_WITHIN = timedelta(days=60)
 # What is older changes nothing in what is said of a mail.
@@ -120,6 +122,8 @@ def observe(visit: Visit) -> None:
             for sighting in [*_retagged(visit, status, before), *new]:
                 _correct(visit, sighting)
         if folder != watched:
+            if before is not None and before.uidvalidity != status.uidvalidity:
+                _find_again(visit, status)
             store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
 
 
@@ -130,6 +134,18 @@ def remember_folders(visit: Visit) -> None:
         status = visit.box.status(folder) if folder and store.folder(name, folder) is None else None
         if status is not None and status.uidvalidity:
             store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
+
+
+def _find_again(visit: Visit, status: Selected) -> None:
+    """In a filing folder that the server built anew, messages are known by their content."""
+    store, name = visit.work.store, visit.work.account.name
+    visit.box.select(status.folder, readonly=True)
+    keys = visit.box.keys(visit.box.starting_at(1)[-FOUND_AGAIN:])
+    with store.transaction():
+        for uid, key in keys.items():
+            known = store.message(name, key)
+            if known is not None and known.place.folder == status.folder:
+                store.set_place(name, key, Place(status.folder, status.uidvalidity, uid))
 
 
 def _changed(status: Selected, before: FolderState) -> bool:

@@ -62,6 +62,11 @@ class FaultProxy:
         with self._lock:
             self.fault, self.seen = fault, []
 
+    def let_be(self) -> None:
+        """No fault and no meddling any more."""
+        self.begin(None)
+        self.replies, self.rewrite, self.before = {}, (), lambda _number, _verb: None
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:

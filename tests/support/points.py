@@ -86,7 +86,7 @@ class Days:
     def __init__(self, server: Dovecot, folder: Path) -> None:
         self.server, self._folder = server, folder
         self.proxy = FaultProxy(server.plain_port)
-        self._now = datetime.now(UTC) + timedelta(days=1)
+        self.now = datetime.now(UTC) + timedelta(days=1)
         config = config_of(self.proxy.port, "nobody")
         self._worker = Worker(Judged(config, own_addresses=("parent@mailbox.example",)), shipped_model_path)
 
@@ -119,11 +119,12 @@ class Days:
                 client.append("INBOX", a_mail(kind, number=number))
         return user
 
-    def attempt(self, session: Session) -> Report | None:
+    def attempt(self, session: Session, *, agreed: bool = False) -> Report | None:
         """A pass and the digest; None where one of them could not be ended."""
         try:
-            report = session.run(session.config.accounts[0], session.store.begin_run("once", self._now))
-            deliver(session, self._now.date())
+            run = session.store.begin_run("once", self.now)
+            report = session.run(session.config.accounts[0], run, agreed=agreed)
+            deliver(session, self.now.date())
         except TriageError:
             return None
         return report
@@ -138,7 +139,7 @@ class Days:
                 store,
                 self._worker,
                 None,
-                clock=lambda: self._now,
+                clock=lambda: self.now,
                 secret=lambda _: PASSWORD,
             )
 
