@@ -60,7 +60,8 @@ class Pause:
         unsigned = isinstance(error, NotSignedInError) and self._failures >= SIGN_IN_TRIES
         if unsigned or isinstance(error, CredentialError | LimitedError):
             return REFUSED_PAUSE
-        longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2**self._failures)
+        # A server may be away for weeks: 2.0**1024 is no number any more.
+        longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** min(self._failures, 20))
         return random.uniform(SHORTEST_PAUSE, max(SHORTEST_PAUSE, longest))  # noqa: S311 - jitter
 
     @property

@@ -178,8 +178,10 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
     card = make_card(verdict, household.config, wording, Around(today, household.past, relay)) if worth else None
     text = note_text(card, verdict, wording) if card else ""
     wanted = household.config.prompts.deliver
-    note = note_mail(text, card, message, to) if card and "note" in wanted else None
-    draft = draft_mail(card, message, to, wording) if card and "draft" in wanted else None
+    # Nothing is written beside a mail that may be forged; the digest warns of it.
+    beside = card if verdict.sender != "suspicious" else None
+    note = note_mail(text, beside, message, to) if beside and "note" in wanted else None
+    draft = draft_mail(beside, message, to, wording) if beside and "draft" in wanted else None
     return Judgement(
         message_id=message.message_id,
         ours=message.is_ours,

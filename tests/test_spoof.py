@@ -1,0 +1,86 @@
+"""Fifty mails that pretend to be the school: nothing is written beside them, nobody becomes known by them."""
+
+import pytest
+
+from tests.support.cases import NOW, abilities
+from tests.support.mail import BODIES
+from triage.config import Config
+from triage.judge import Context, Household, Judgement, RawMail
+from triage.observe import kept_of
+from triage.plan import Case, Place, Stored, newcomer_of, plan
+from triage.resources import shipped_model_path
+from triage.worker import Worker
+
+TEACHER = "Ms. Alvarez <alvarez@maplewood.k12.example>"
+_MINE = "Authentication-Results: mx.parent.example;"
+# Each way of pretending, as header fields.
+WAYS = {
+    "failed DMARC": [f"From: {TEACHER}", f"{_MINE} dmarc=fail header.from=maplewood.k12.example"],
+    "a genuine-looking result beneath the failed one": [
+        f"From: {TEACHER}",
+        f"{_MINE} dmarc=fail header.from=maplewood.k12.example",
+        f"{_MINE} dmarc=pass header.from=maplewood.k12.example",
+    ],
+    "a pass by a server that nobody knows": [
+        f"From: {TEACHER}",
+        f"{_MINE} spf=fail smtp.mailfrom=evil.example; dkim=none; dmarc=fail",
+        "Authentication-Results: mail.evil.example; dmarc=pass header.from=maplewood.k12.example",
+    ],
+    "two From fields": [f"From: {TEACHER}", "From: Somebody <somebody@evil.example>"],
+    "answers go elsewhere": [f"From: {TEACHER}", "Reply-To: ms.alvarez.maplewood@freemail.example"],
+    "a letter exchanged": ["From: Ms. Alvarez <alvarez@map1ewood.k12.example>"],
+    "a letter of another alphabet": ["From: Ms. Alvarez <alvarez@mаplewood.k12.example>"],
+    "a word added": ["From: Ms. Alvarez <alvarez@maplewood-k12.example>"],
+    "the teacher's name": ["From: Ms. Alvarez <office.4711@freemail.example>"],
+    "the school's address as a name": ['From: "alvarez@maplewood.k12.example" <x9@evil.example>'],
+}
+KINDS = ("homework", "behavior", "meeting_request", "praise", "other_school")
+
+
+def a_spoof(way: str, kind: str) -> bytes:
+    fields = [
+        *WAYS[way],
+        "To: parent@mailbox.example",
+        f"Subject: Maya: {kind}",
+        "Date: Wed, 7 Jan 2026 15:04:00 -0500",
+    ]
+    fields.append(f"Message-ID: <{abs(hash((way, kind)))}@evil.example>")
+    return "\r\n".join([*fields, "", f"Hello, {BODIES[kind]} Please answer today.", "", "Ms. Alvarez", ""]).encode()
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return Config.model_validate_json(
+        """{"timezone": "America/New_York", "children": [{"name": "Maya", "plan": "504"}],
+        "prompts": {"deliver": ["digest", "note", "draft"]},
+        "school": {"domains": ["maplewood.k12.example"], "authserv_id": "mx.parent.example",
+        "teachers": [{"name": "Ms. Alvarez",
+        "address": "alvarez@maplewood.k12.example"}]},
+        "accounts": [{"name": "home", "host": "imap.parent.example", "username": "parent@mailbox.example"}]}"""
+    )
+
+
+@pytest.fixture(scope="module")
+def judged(config: Config) -> dict[tuple[str, str], Judgement]:
+    ways = [(way, kind) for way in WAYS for kind in KINDS]
+    with Worker(Household(config, own_addresses=("parent@mailbox.example",)), shipped_model_path) as worker:
+        found = worker.judge([RawMail(a_spoof(*one)) for one in ways], Context(NOW.date()))
+    return dict(zip(ways, found, strict=True))
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spoof_gets_nothing(judged: dict[tuple[str, str], Judgement], config: Config, way: str, kind: str) -> None:
+    """Suspicious, with the reason in words; no note, no draft, no urgency, no newcomer; filed nowhere but in Review."""
+    found = judged[way, kind]
+    verdict = found.verdict
+    assert verdict is not None
+    assert verdict.sender == "suspicious"
+    assert verdict.warnings
+    assert not verdict.urgent
+    assert (found.note, found.draft) == ("", "")
+    actions = plan(Case("k", Place("INBOX", 1, 1), frozenset(), verdict), abilities(), config.filing, config.prompts)
+    assert {action.kind for action in actions} <= {"tag", "move"}
+    assert all(action.target in ("", "School/Review") for action in actions)
+    row = Stored("home", "k", "", Place("INBOX", 1, 1), None, NOW, "done", 0, "", frozenset(), kept_of(found))
+    assert newcomer_of(row) is None
