@@ -21,6 +21,7 @@ linux = pytest.mark.skipif(
 # keyring takes a backend by name from the environment; each of these behaves as one that was met in the world.
 BACKENDS = """
 from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
 
 class _Kept(KeyringBackend):
     priority = 1
@@ -32,6 +33,9 @@ class PlaintextKeyring(_Kept): pass
 class Forgetful(_Kept): pass
 class HalfDead(_Kept):
     def get_password(self, service, username): raise ZeroDivisionError("org.freedesktop.DBus.Error: secret-canary")
+    set_password = get_password
+class Locked(_Kept):
+    def get_password(self, service, username): raise KeyringLocked("canary")
     set_password = get_password
 """
 
@@ -103,6 +107,7 @@ def test_a_password_is_kept_in_a_real_keyring(keyring_home: Household, tmp_path:
         ("keyring.backends.null.Keyring", "does not protect passwords"),
         ("strange_backends.PlaintextKeyring", "does not protect passwords"),
         ("strange_backends.HalfDead", "cannot be"),
+        ("strange_backends.Locked", "unlock it"),
         ("strange_backends.Forgetful", "password"),
     ],
 )

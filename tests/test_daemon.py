@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import Household, account_on
 from tests.support.dovecot import PASSWORD, Dovecot, start_dovecot
+from tests.support.faults import FaultProxy
 from tests.support.mail import a_mail
 from triage.config import load_config
 from triage.connection import READ_SECONDS
@@ -265,3 +266,37 @@ def test_it_learns_once_from_a_correction(household: Household) -> None:
         assert daemon.learn() is None
     finally:
         session.close()
+
+
+def test_no_secret_is_left_anywhere(household: Household, tmp_path: Path) -> None:
+    """A server that echoes the sign-in: neither log, state, digest, command line nor environment holds the secret."""
+    secret = "canary-4711-secret"
+    given = tmp_path / "given"
+    given.mkdir(mode=0o700)
+    (given / "secret").write_text(secret)
+    proxy = FaultProxy(household.server.plain_port)
+    proxy.replies = {"LOGIN": f"NO [AUTHENTICATIONFAILED] LOGIN {household.user} {secret} is wrong"}
+    household.write_config()
+    text = household.config_file.read_text()
+    text = re.sub(r"password_command = .*", f'password_command = ["cat", "{given / "secret"}"]', text)
+    text = re.sub(r"port = .*", f'port = {proxy.port}\nsecurity = "none"', text)
+    household.config_file.write_text(re.sub(r"ca_file = .*\n", "", text))
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(household.command("run", "-v"), stdout=out, stderr=out)
+        try:
+            until(lambda: "refused user name and password" in log.read_text())
+            if sys.platform == "linux":
+                for name in ("cmdline", "environ"):
+                    assert secret.encode() not in Path(f"/proc/{process.pid}/{name}").read_bytes()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=PATIENCE) == 0
+        finally:
+            process.kill()
+            process.wait()
+            proxy.stop()
+    done = household.run("doctor")
+    assert secret not in done.stdout + done.stderr
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and given not in path.parents]
+    assert kept
+    assert [path for path in kept if secret.encode() in path.read_bytes()] == []
