@@ -37,7 +37,7 @@ class FaultProxy:
 
     `replies` are what the server says to a verb in place of doing it ("NO [LIMIT] too fast"); `before` is called with
     each command's number and verb, as a second client may act just then; `rewrite` are replacements in what the server
-    says, as for a server of another kind.
+    says, as for a server of another kind. `octets` counts what came from it.
     """
 
     upstream: int
@@ -47,6 +47,7 @@ class FaultProxy:
     before: Callable[[int, str], None] = lambda _number, _verb: None
     rewrite: Sequence[tuple[bytes, bytes]] = ()
     connections: int = 0
+    octets: int = 0
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -147,6 +148,7 @@ class _Connection:
         rest = b""
         with suppress(OSError):
             while data := self._server.recv(65536):
+                self._proxy.octets += len(data)
                 for pattern, replacement in self._proxy.rewrite:
                     data = re.sub(pattern, replacement, data)
                 if self._lost is None:
