@@ -26,6 +26,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/bandit -q -r triage -ll
+	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 	$(BIN)/python -m pytest -q tests/test_corpus.py
 
 format: $(VENV)/.dev
@@ -41,11 +42,15 @@ bench: $(VENV)/.dev system-packages
 	$(BIN)/python -m bench.classify
 	$(BIN)/python -m bench.filing
 
-# Every command of a day goes wrong once, in every way, on three kinds of server.
+# The whole matrix of docs/faults.md: some hours.
 faults: $(VENV)/.dev system-packages
 	$(BIN)/python -m bench.faults
 	$(BIN)/python -m bench.kills
 	$(BIN)/python -m bench.crash
+	$(BIN)/python -m bench.second
+	$(BIN)/python -m bench.renumbered
+	$(BIN)/python -m bench.hostile
+	$(BIN)/python -m bench.soak
 
 # Train the shipped model anew and put its figures into the model card.
 model: $(VENV)/.dev

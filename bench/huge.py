@@ -44,9 +44,7 @@ def main(old: int) -> int:
         memory = megabytes(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     kib = received[0] / 2**10 / (NEW + 1)
     print(f"inbox {old + NEW + 1} messages, {inbox} after; first pass {seconds[0]:.1f} s, the next {seconds[1]:.1f} s")
-    print(
-        f"over the wire: {received[0] / 2**20:.1f} MiB, {kib:.0f} KiB a mail that is read; the next {received[1]} octets"
-    )
+    print(f"over the wire: {received[0] / 2**20:.1f} MiB, {kib:.0f} KiB a mail read; the next {received[1]} octets")
     print(f"peak memory of the largest process: {memory:.0f} MB")
     return int(memory > 400 or kib > 320)
 
