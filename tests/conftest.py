@@ -117,7 +117,7 @@ domains = ["maplewood.k12.example"]
 
     def run(self, *arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
-        done = subprocess.run(self.command(*arguments), input=stdin, capture_output=True, timeout=300, check=False)
+        done = subprocess.run(self.command(*arguments), input=stdin, capture_output=True, timeout=900, check=False)
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def deliver(self, *mails: bytes, folder: str = "INBOX") -> None:
@@ -164,7 +164,7 @@ def run_triage(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str
             [sys.executable, "-m", "triage", *arguments],
             input=stdin,
             capture_output=True,
-            timeout=180,
+            timeout=600,
             check=False,
             env=environment,
         )

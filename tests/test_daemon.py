@@ -261,7 +261,7 @@ def test_it_learns_once_from_a_correction(household: Household) -> None:
         trainer = daemon.learn()
         assert trainer is not None
         assert daemon.learn() is trainer
-        assert trainer.wait(timeout=300) == 0
+        assert trainer.wait(timeout=900) == 0
         assert (household.state / "model" / "triage.skops").exists()
         assert daemon.learn() is None
     finally:
