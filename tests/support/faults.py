@@ -91,6 +91,8 @@ class _Connection:
     def __init__(self, proxy: FaultProxy, client: socket.socket) -> None:
         self._proxy, self._client = proxy, client
         self._server = socket.create_connection(("127.0.0.1", proxy.upstream), timeout=30)
+        # What a server takes to think is between it and its client.
+        self._server.settimeout(None)
         self._lost: bytes | None = None
         self._done = threading.Event()
 
