@@ -93,7 +93,8 @@ def test_log_chooses_and_renders(household: Household, tmp_path: Path) -> None:
     assert pdf.stat().st_mode & 0o777 == 0o600
     calendar = Calendar.from_ical(household.run("log", "--format", "ics").stdout)
     assert calendar["METHOD"] == "PUBLISH"
-    assert [str(event["STATUS"]) for event in calendar.walk("VEVENT")] == ["TENTATIVE"]
+    # "Thursday at 3:15 or Friday": which of them count as dates to keep depends on the day on which it is written.
+    assert {str(event["STATUS"]) for event in calendar.walk("VEVENT")} == {"TENTATIVE"}
     wrong = household.run("log", "--label", "moods")
     assert wrong.returncode == 2
     assert "allowed: " in wrong.stderr

@@ -104,12 +104,16 @@ class Daemon:
         """Work until `end` is called or SIGTERM or SIGINT arrives; False where a job would not let go in time."""
         sleeper, self._wakes = socket.socketpair()
         self._wakes.settimeout(0)
+        sleeper.settimeout(HEARTBEAT_SECONDS)
         with sleeper, self._wakes, self._signals(self._wakes):
             self._schedule()
             self._scheduler.start()
             log.info("watching %s", ", ".join(account.name for account in self._config.accounts))
             while not (self._asked or self._ending.is_set()):
-                sleeper.recv(1)
+                try:
+                    sleeper.recv(1)
+                except TimeoutError:
+                    self._beat()
             return self._finish()
 
     def end(self) -> None:
@@ -118,6 +122,10 @@ class Daemon:
         if self._wakes is not None:
             with suppress(OSError):
                 self._wakes.send(b"\0")
+
+    def _beat(self) -> None:
+        # The scheduler waits for an hour of the wall clock: where that is set back, it would wait for hours.
+        self._scheduler.add_job(self._heartbeat, id="heartbeat", replace_existing=True)
 
     @contextmanager
     def _signals(self, wakes: socket.socket) -> Iterator[None]:
@@ -156,9 +164,6 @@ class Daemon:
         at = self._config.digest.at
         self._scheduler.add_job(
             self._digest, CronTrigger(hour=at.hour, minute=at.minute, timezone=self._config.zone), id="digest"
-        )
-        self._scheduler.add_job(
-            self._heartbeat, IntervalTrigger(seconds=HEARTBEAT_SECONDS, timezone=self._config.zone), id="heartbeat"
         )
         self._scheduler.add_job(
             self.learn, CronTrigger(hour=at.hour, minute=at.minute, second=30, timezone=self._config.zone), id="learn"
@@ -278,9 +283,12 @@ class Daemon:
             log.info("the clock jumped (sleep?): looking at every account")
             for watcher in self._watchers.values():
                 watcher.reconnect()
+            # What came meanwhile belongs into the digest that is due now.
+            self._looked.clear()
             for account in self._config.accounts:
                 self._wake(account)
-            self._scheduler.wakeup()
+            for job in ("digest", "learn"):
+                self._scheduler.reschedule_job(job, trigger=self._scheduler.get_job(job).trigger)
         if not any(pause.failing for pause in self._pauses.values()):
             self._digest()
         with self._busy:

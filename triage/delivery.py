@@ -88,8 +88,11 @@ def deliver(session: Session, day: date) -> bool:
     known = store.delivery(day)
     if known is not None and known.state == "done":
         return False
-    # A digest that is asked for before its hour covers what there is so far; the next one begins there.
-    end = min(digest_end(day, config.digest.at, config.zone), session.clock())
+    # Today's covers what there is so far, be it early or late; the next one begins there.
+    now = session.clock()
+    store.clock_is(now)
+    today = day == now.astimezone(config.zone).date()
+    end = now if today else min(digest_end(day, config.digest.at, config.zone), now)
     digest, nudge = _built(store, config, session.wording, _start(store, config, end), end)
     if digest.empty and not config.digest.empty:
         store.save_delivery(Delivery(day, "", "", end, "done", 0, 0))
@@ -113,11 +116,10 @@ def deliver(session: Session, day: date) -> bool:
 
 def _start(store: Store, config: Config, end: datetime) -> datetime:
     """Where the last digest ended, or a day before."""
-    usual = digest_start(end, config.zone)
     last = store.last_delivery()
     if last is None or last.covers_to >= end:
-        return usual
-    return max(min(last.covers_to, usual), end - LONGEST)
+        return digest_start(end, config.zone)
+    return max(last.covers_to, end - LONGEST)
 
 
 def _append(session: Session, box: Mailbox, account: Account, delivery: Delivery, digest: Digest) -> Delivery:

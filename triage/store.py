@@ -434,9 +434,18 @@ class Store:
         return delivery_of(rows[0]) if rows else None
 
     def last_delivery(self) -> Delivery | None:
-        """The newest digest that was delivered."""
-        rows = self.rows("SELECT * FROM digest WHERE state = 'done' ORDER BY date DESC LIMIT 1")
+        """The digest that covers the latest time."""
+        rows = self.rows("SELECT * FROM digest WHERE state = 'done' ORDER BY covers_to DESC LIMIT 1")
         return delivery_of(rows[0]) if rows else None
+
+    def clock_is(self, now: datetime) -> None:
+        """A clock that ran ahead was set back: what a digest showed of times to come was shown before now."""
+        last = self.last_delivery()
+        if last is not None and last.covers_to > now:
+            at = utc_text(now)
+            with self.transaction():
+                self.write("UPDATE message SET day = ? WHERE day > ? AND day <= ?", at, at, utc_text(last.covers_to))
+                self.write("UPDATE digest SET covers_to = ? WHERE covers_to > ?", at, at)
 
     def save_delivery(self, delivery: Delivery) -> None:
         """Remember a digest before it is delivered, and again after."""
