@@ -56,7 +56,6 @@ def test_plain_mail_is_judged_plainly(text: str, label: Label) -> None:
     assert max(found.primary, key=lambda name: found.primary[name]) == label
 
 
-@pytest.mark.xfail(reason="a weakness that models/MODEL_CARD.md names: tutors say homework, too", strict=True)
 def test_a_terse_mail_about_homework_is_the_schools() -> None:
     """From an address that nobody made known."""
     found = score(

@@ -305,3 +305,13 @@ def test_a_plan_that_no_word_names_gets_no_plan_card() -> None:
     doubtful = replace(SITUATIONS["plan"], evidence=(MISSING, Evidence("plan", "Turn in the marked-up draft")))
     assert situation_of(SITUATIONS["plan"]) == "plan"
     assert situation_of(doubtful) == "homework"
+
+
+def test_a_quotation_is_never_cut_in_its_middle() -> None:
+    """What looks like a greeting within a sentence ("his ... Ms. ") is none."""
+    said = "He threw his sandwich again and told Ms. Dee he hates this school"
+    behind = verdict(labels=("behavior",), primary="behavior", evidence=(Evidence("behavior", said),))
+    card = make_card(behind, Config(timezone="UTC"), Wording("en"), Around(TODAY))
+    quoted = re.findall("“([^”]+)”", " ".join([card.reply, *card.ask_teacher, *card.known]))
+    assert quoted
+    assert all(said.startswith(part.removesuffix(" …")) for part in quoted)

@@ -20,6 +20,8 @@ from triage.text import sentences
 What = Literal["meeting", "assignment", "test", "form", "reply", "event"]
 
 _HORIZON = timedelta(days=400)
+# A year's calendar pasted into a mail has fewer; each is weighed against all others.
+MOST_DATES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def find_dates(text: str, written: datetime, *, day_first: bool) -> tuple[Due, .
                 what, spoken = _what(sentence, before), _words(sentence, group)
                 clues = (*_form(group, at, written), f"guess:{what}", *_context(sentence, before, group))
                 found.append(Due(at, what, spoken, clues))
+        if len(found) >= MOST_DATES:
+            break
     return tuple(found)
 
 

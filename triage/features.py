@@ -47,6 +47,11 @@ _WITHIN_DOMAINS = re.compile(
     r"pta|pto|church|parish|shop|store|bank|clinic|dental|health|travel|mail|news|studio"
 )
 
+# Domains that hardly anybody but schools and their districts has, those that others have too, and titles of teachers.
+_OF_A_DISTRICT = re.compile(r"(?:^|[.-])k-?12\b|(?:isd|usd|csd)\d*\.|\.sch\.|(?:^|\.)ceip|(?:^|\.)ies[.-]")
+_LIKE_A_SCHOOL = re.compile(r"school|unified|district|elementary|middle|edu|academy|college|escuela|colegio|instituto")
+_TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Coach|Sr|Sra|Srta|Prof|Profa|Maestr[oa]|Seño)\b")
+
 _MASKS = tuple(
     (re.compile(pattern, re.IGNORECASE), f" {word} ")
     for pattern, word in (
@@ -109,12 +114,9 @@ def _plain(message: Message, facts: Facts) -> list[float]:
         bool(message.parts.quoted),
         "plan" in facts.flags,
         "safety" in facts.flags,
-        bool(re.search(r"k12|school|isd|\bsch\b|edu|academy|college|escuela|colegio", message.sender.domain)),
-        bool(
-            re.search(
-                r"\b(?:Mr|Mrs|Ms|Miss|Coach|Sr|Sra|Maestr[oa])\b", f"{message.sender.name} {message.parts.signature}"
-            )
-        ),
+        bool(_OF_A_DISTRICT.search(message.sender.domain)),
+        bool(_LIKE_A_SCHOOL.search(message.sender.domain)),
+        bool(_TITLE.search(f"{message.sender.name} {message.parts.signature} {own.rstrip()[-40:]}")),
         "list-unsubscribe" in message.headers,
     ]
 

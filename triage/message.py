@@ -16,13 +16,15 @@ import mailparser  # noqa: TID251 - the one place
 
 from triage.errors import TriageError
 from triage.ical import Invitation, read_invitation
-from triage.text import Parts, clean, html_to_text, one_line, split_parts
+from triage.text import LONGEST_BLOCK, Parts, clean, html_to_text, one_line, split_parts
 
 # mail-parser and email warn about every oddity of a mail, and would quote it.
 logging.getLogger("mailparser").setLevel(logging.CRITICAL)
 
 # A mail is understood from its first words; more text than this is an attack or a mistake.
 TEXT_LIMIT = 256 * 1024
+# Of the text that an HTML part shows, and of a plain one, so many characters are read.
+READ_LIMIT = 32 * 1024
 # A calendar file of one meeting is small.
 CALENDAR_LIMIT = 64 * 1024
 
@@ -242,7 +244,6 @@ def _message_ids(value: object) -> list[str]:
 def _body(plain_parts: list[str], html_parts: list[str]) -> str:
     """The plain part, unless it is a stub beside a full HTML part."""
     plain = clean("\n\n".join(plain_parts)[:TEXT_LIMIT])
-    if not html_parts:
-        return plain
-    html = html_to_text("\n".join(html_parts)[:TEXT_LIMIT])
-    return html if len(plain.split()) * 3 < len(html.split()) else plain
+    html = html_to_text("\n".join(html_parts)[:TEXT_LIMIT]) if html_parts else ""
+    text = html if len(plain.split()) * 3 < len(html.split()) else plain
+    return re.sub(rf"[^\n]{{{LONGEST_BLOCK}}}(?=[^\n])", "\\g<0>\n", text[:READ_LIMIT])

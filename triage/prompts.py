@@ -299,7 +299,7 @@ def _clause(text: str) -> str:
 # A quotation of fewer words than this says little; one of more letters than that is cut when it is repeated.
 _SENTENCE, _REPEATED = 4, 80
 _GREETING = re.compile(
-    r"(?i:hi|hello|hey|good (?:morning|afternoon|evening)|hola|buen[oa]s (?:d[ií]as|tardes|noches))"
+    r"\A\W*(?i:hi|hello|hey|good (?:morning|afternoon|evening)|hola|buen[oa]s (?:d[ií]as|tardes|noches))\b"
     r"[^,.!:;?]{0,30}[,.!:] +(?=\w)"
 )
 _TAKES_BACK = r"(?!(?:but|until|unless|except|though|although|yet|however|pero|hasta|salvo|excepto|aunque|sin)\b)"

@@ -26,6 +26,10 @@ _INVISIBLE = dict.fromkeys(
 )
 
 
+# A longer line is no prose, and what reads it may need the square of its length.
+LONGEST_BLOCK = 4000
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """A mail's text, taken apart; each part is plain text, empty where there is none."""
@@ -282,7 +286,7 @@ def sentences(text: str) -> list[str]:
         start = 0
         for match in _SENTENCE_END.finditer(block):
             piece = block[start : match.end()].strip()
-            if _ABBREVIATION.search(piece):
+            if _ABBREVIATION.search(piece[-12:]):
                 continue
             found.append(piece)
             start = match.end()
@@ -299,7 +303,7 @@ def _unwrapped(text: str) -> list[str]:
         elif line:
             blocks.append(_BULLET.sub("", line))
         # A line this long that ends in no stop was wrapped by the sender's client.
-        open_line = len(line) >= 50 and line[-1] not in ".!?:"
+        open_line = len(line) >= 50 and line[-1] not in ".!?:" and len(blocks[-1]) < LONGEST_BLOCK
     return blocks
 
 
@@ -309,7 +313,7 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
     for start, stop in _blocks(text):
         begin = start
         for match in _SENTENCE_END.finditer(text, start, stop):
-            if not _ABBREVIATION.search(text[begin : match.end()].rstrip()):
+            if not _ABBREVIATION.search(text[begin : match.end()].rstrip()[-12:]):
                 found.append((begin, match.end()))
                 begin = match.end()
         found.append((begin, stop))
