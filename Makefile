@@ -49,6 +49,7 @@ faults: $(VENV)/.dev system-packages
 	$(BIN)/python -m bench.crash
 	$(BIN)/python -m bench.second
 	$(BIN)/python -m bench.renumbered
+	$(BIN)/python -m bench.huge
 	$(BIN)/python -m bench.hostile
 	$(BIN)/python -m bench.soak
 
