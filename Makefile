@@ -33,7 +33,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# More examples for the properties, kills at random moments, the soak.
+# All cases of long lists, more examples for the properties, kills at random moments.
 long-test: $(VENV)/.dev system-packages
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 	$(BIN)/python -m bench.crash

@@ -15,6 +15,7 @@ from tests.support.faults import Fault, Kind, offering
 from tests.support.mail import a_mail
 from tests.support.points import KINDS, Days, look
 from tests.support.second import SecondClient, days_with_a_second_client
+from tests.support.some import LONG
 
 
 @pytest.mark.parametrize("name", ["MOVE", "UIDPLUS"])
@@ -115,5 +116,5 @@ def test_everybody_at_once(dovecot: Dovecot) -> None:
     Everybody.dovecot = dovecot
     run_state_machine_as_test(
         Everybody,
-        settings=settings(max_examples=8, stateful_step_count=12, deadline=None),
+        settings=settings(max_examples=60 if LONG else 4, stateful_step_count=12, deadline=None),
     )

@@ -19,6 +19,7 @@ from tests.support.dovecot import PASSWORD
 from tests.support.faults import Fault, FaultProxy
 from tests.support.mail import a_mail
 from tests.support.points import KINDS, State, config_of, look
+from tests.support.some import some
 from triage.config import load_config
 from triage.delivery import deliver
 from triage.errors import BusyError
@@ -124,18 +125,21 @@ def whole(state: State, kinds: tuple[str, ...]) -> bool:
 
 @pytest.mark.parametrize(
     ("verb", "nth"),
-    [
-        ("LOGIN", 1),
-        ("SELECT", 1),
-        ("UID FETCH", 2),
-        ("UID STORE", 1),
-        ("UID MOVE", 2),
-        ("APPEND", 1),
-        # After the notes of four folders: the digest.
-        ("APPEND", 5),
-        ("LOGOUT", 1),
-        ("IDLE", 1),
-    ],
+    some(
+        [
+            ("LOGIN", 1),
+            ("SELECT", 1),
+            ("UID FETCH", 2),
+            ("UID STORE", 1),
+            ("UID MOVE", 2),
+            ("APPEND", 1),
+            # After the notes of four folders: the digest.
+            ("APPEND", 5),
+            ("LOGOUT", 1),
+            ("IDLE", 1),
+        ],
+        3,
+    ),
 )
 def test_the_end_comes_in_time_at_every_step(
     household: Household, tmp_path: Path, reader: Worker, verb: str, nth: int
@@ -151,7 +155,7 @@ def test_the_end_comes_in_time_at_every_step(
     assert whole(completed(household, reader), KINDS)
 
 
-@pytest.mark.parametrize(("verb", "nth"), [("UID FETCH", 2), ("UID MOVE", 2), ("APPEND", 5), ("IDLE", 1)])
+@pytest.mark.parametrize(("verb", "nth"), some([("UID MOVE", 2), ("UID FETCH", 2), ("IDLE", 1), ("APPEND", 5)], 2))
 def test_the_end_comes_in_time_while_the_server_answers(
     household: Household, tmp_path: Path, reader: Worker, verb: str, nth: int
 ) -> None:
