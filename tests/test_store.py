@@ -4,7 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -185,3 +185,27 @@ def test_concurrent_readers_see_whole_states(tmp_path: Path) -> None:
             writer.save_message(stored())
             assert reader.message("home", "k") is None
         assert reader.message("home", "k") is not None
+
+
+@pytest.mark.parametrize(
+    ("ahead", "day"), [(timedelta(days=3), NOW), (timedelta(days=9000), NOW + timedelta(days=9000))]
+)
+def test_a_clock_that_is_far_behind_moves_no_mail(tmp_path: Path, ahead: timedelta, day: datetime) -> None:
+    """Three days ahead are put right; a machine that wakes in another century has not asked for the time yet."""
+    shown = NOW + ahead
+    with Store(tmp_path) as store:
+        store.save_message(stored(day=shown))
+        store.save_delivery(Delivery(shown.date(), "home", "<d@x>", shown, "done", 1, 1))
+        store.clock_is(NOW)
+        message, last = store.message("home", "k"), store.last_delivery()
+    assert message is not None
+    assert last is not None
+    assert (message.day, last.covers_to) == (day, day)
+
+
+def test_a_holder_that_has_not_written_its_name_yet_is_another_triage(tmp_path: Path) -> None:
+    """Two starts at once: the sentence never has a gap."""
+    with StateLock(tmp_path).acquire("run"):
+        (tmp_path / "holder").write_text("")
+        with pytest.raises(BusyError, match="another triage is at work"):
+            StateLock(tmp_path).acquire("once")

@@ -1,6 +1,7 @@
 """The state folder: made for its owner alone, and held by one process at a time."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -21,12 +22,12 @@ class StateLock:
         try:
             self._lock.acquire()
         except filelock.Timeout:
-            try:
+            holder = ""
+            with suppress(OSError):
                 holder = self._holder.read_text(encoding="utf-8").strip()
-            except OSError:
-                holder = "another triage"
+            # Who has just begun has the lock, and its name is not written yet.
             raise BusyError(
-                f"{self._holder.parent}: {holder} is at work on this state folder; try again later"
+                f"{self._holder.parent}: {holder or 'another triage'} is at work on this state folder; try again later"
             ) from None
         self._holder.write_text(f"`triage {command}` (process {os.getpid()})\n", encoding="utf-8")
         return self
