@@ -6,9 +6,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +19,7 @@ from tests.support.faults import Fault, FaultProxy
 from tests.support.mail import a_mail
 from tests.support.points import KINDS, State, config_of, look
 from tests.support.some import some
+from tests.test_daemon import PATIENCE, running, until
 from triage.config import load_config
 from triage.delivery import deliver
 from triage.errors import BusyError
@@ -30,9 +30,8 @@ from triage.session import Session
 from triage.store import Store
 from triage.worker import Worker
 
-# A bound that must hold (RELIABILITY.md, 2.11), not a measurement.
+# A bound that must hold, not a measurement.
 EXIT_WITHIN = 7
-PATIENCE = 40.0
 FOLDERS = ("Homework", "Behavior", "Meetings", "Praise", "Other")
 # A digest is due on every day from midnight on, so that the first pass is followed by one.
 DIGEST_DUE = '[digest]\nat = "00:00"\nempty = true\n'
@@ -67,25 +66,6 @@ def through(home: Household, port: int) -> None:
     home.write_config(DIGEST_DUE)
     text = re.sub(r"(?m)^port = .*$", f'port = {port}\nsecurity = "none"', home.config_file.read_text())
     home.config_file.write_text(text)
-
-
-@contextmanager
-def running(home: Household, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    with log.open("ab") as out:
-        process = subprocess.Popen(home.command("run"), stdout=out, stderr=out)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something that the daemon is to do; the limit only keeps a broken one from hanging the tests."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "the daemon did not come to it"
-        time.sleep(0.05)
 
 
 def ended(process: "subprocess.Popen[bytes]", log: Path) -> bool:

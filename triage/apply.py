@@ -186,14 +186,15 @@ class Applier:
     def _take_out(self, copied: Mapping[str, tuple[Op, Twins]]) -> None:
         """Remove from the selected source what was just proved to stand in the target."""
         refused, gone = take_out(self._box, [twins for _, twins in copied.values()])
-        for key, (op, twins) in copied.items():
-            if key in refused:
-                # The action stays open as `copied`: the next pass tries to remove, and never copies again.
-                self._failed[key] = f"copied, but the original could not be removed: {refused[key]}"
-            elif key in gone:
-                self._taken(op, twins)
-            else:
-                self._filed(op, twins.copy)
+        with self._store.transaction():
+            for key, (op, twins) in copied.items():
+                if key in refused:
+                    # The action stays open as `copied`: the next pass tries to remove, and never copies again.
+                    self._failed[key] = f"copied, but the original could not be removed: {refused[key]}"
+                elif key not in gone:
+                    self._filed(op, twins.copy)
+        for key in gone:
+            self._taken(*copied[key])
 
     def _taken(self, op: Op, twins: Twins) -> None:
         """Somebody took the original after it was copied: where it is found the copy goes, else the copy stays."""
