@@ -1,5 +1,7 @@
 """Servers of other kinds, servers that refuse, and servers that want a pause: before a real Dovecot, by a proxy."""
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +14,7 @@ from tests.support.mail import a_mail
 from tests.support.points import KINDS, Days, State, look
 from tests.support.some import some
 from triage import mailbox
-from triage.daemon import REFUSED_PAUSE, Pause
+from triage.daemon import REFUSED_PAUSE, Pause, Watcher
 from triage.errors import LimitedError, MailboxError, NotSignedInError, SignInRefusedError, TriageError
 
 CHANGES = {"UID STORE", "UID MOVE", "UID COPY", "UID EXPUNGE", "APPEND", "CREATE"}
@@ -210,6 +212,36 @@ def test_a_sign_in_that_fails_is_no_storm(days: Days, reply: str, error: type[Tr
         tries += 1
         seconds += pause.after(caught.value)
     assert tries <= 3 + hours
+
+
+def test_a_server_that_restarts_is_waited_for_again_soon(days: Days) -> None:
+    """A sign-in that is cut once, as while a server starts, does not leave the mail to polling for an hour."""
+    days.proxy.replies = {"LOGIN": "* BYE starting up"}
+    woken = threading.Event()
+    with days.session(days.new_household()) as session:
+        watcher = Watcher(session, session.config.accounts[0], woken.set, threading.Event())
+        watcher.start()
+        try:
+            deadline = time.monotonic() + 30
+            while "LOGIN" not in days.proxy.seen and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert "LOGIN" in days.proxy.seen
+            days.proxy.replies = {}
+            assert woken.wait(30)
+        finally:
+            watcher.stop()
+            watcher.join(30)
+    assert not watcher.is_alive()
+
+
+def test_failures_of_another_kind_do_not_count_as_sign_ins() -> None:
+    """A server that was away for a while and then starts up slowly is not left alone for an hour."""
+    pause = Pause()
+    for _ in range(9):
+        pause.after(MailboxError("x"))
+    assert pause.after(NotSignedInError("x")) < REFUSED_PAUSE
+    assert pause.after(NotSignedInError("x")) < REFUSED_PAUSE
+    assert pause.after(NotSignedInError("x")) == REFUSED_PAUSE
 
 
 def test_other_failures_are_tried_again_soon(days: Days) -> None:

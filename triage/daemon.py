@@ -52,13 +52,13 @@ class Pause:
     """Growing pauses with full jitter after failures in a row, for one account."""
 
     def __init__(self) -> None:
-        self._failures = 0
+        self._failures = self._unsigned = 0
 
     def after(self, error: TriageError) -> float:
         """Seconds until the next try."""
         self._failures += 1
-        unsigned = isinstance(error, NotSignedInError) and self._failures >= SIGN_IN_TRIES
-        if unsigned or isinstance(error, CredentialError | LimitedError):
+        self._unsigned = self._unsigned + 1 if isinstance(error, NotSignedInError) else 0
+        if self._unsigned >= SIGN_IN_TRIES or isinstance(error, CredentialError | LimitedError):
             return REFUSED_PAUSE
         # A server may be away for weeks: 2.0**1024 is no number any more.
         longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** min(self._failures, 20))
@@ -71,7 +71,7 @@ class Pause:
 
     def reset(self) -> None:
         """After a success."""
-        self._failures = 0
+        self._failures = self._unsigned = 0
 
 
 class Daemon:
@@ -362,14 +362,14 @@ class Watcher(threading.Thread):
                     while not (self._ending.is_set() or self._over.is_set()):
                         if box.wait(IDLE_SECONDS):
                             self._wake_up()
-            except (CredentialError, LimitedError, NotSignedInError):
-                # As long as it rests, no other one is started.
-                self._over.wait(REFUSED_PAUSE)
-                return
             except TriageError as error:
                 if self._over.is_set():
                     return
                 seconds = pause.after(error)
+                if seconds >= REFUSED_PAUSE:
+                    # As long as it rests, no other one is started.
+                    self._over.wait(seconds)
+                    return
                 if not self._ending.is_set():
                     log.info("%s; waiting for mail again in %s", describe(error, self._account), _in_words(seconds))
                 self._ending.wait(seconds)
