@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import IO, Literal
 
 Kind = Literal["before", "inside", "after", "no", "bad"]
 KINDS: tuple[Kind, ...] = ("before", "inside", "after", "no", "bad")
@@ -35,9 +35,10 @@ class Fault:
 class FaultProxy:
     """Listens on loopback; `seen` are the verbs of the commands that passed, in order.
 
-    `replies` are what the server says to a verb in place of doing it ("NO [LIMIT] too fast"); `before` is called with
-    each command's number and verb, as a second client may act just then; `rewrite` are replacements in what the server
-    says, as for a server of another kind. `octets` counts what came from it.
+    `replies` are what the server says to a verb in place of doing it ("NO [LIMIT] too fast"; several lines begin with
+    "*" or "+", and may hold "{tag}"); `before` is called with each command's number and verb, as a second client may
+    act just then; `rewrite` are replacements in what the server says, as for a server of another kind. `octets` counts
+    what came from it.
     """
 
     upstream: int
@@ -53,10 +54,16 @@ class FaultProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
+        self._served: list[_Connection] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self) -> None:
         self._listener.close()
+
+    def cut(self) -> None:
+        """The line breaks, for all that are connected."""
+        for connection in self._served:
+            connection.cut()
 
     def begin(self, fault: Fault | None) -> None:
         """Count anew, with another fault."""
@@ -73,7 +80,8 @@ class FaultProxy:
             while True:
                 client, _ = self._listener.accept()
                 self.connections += 1
-                threading.Thread(target=_Connection(self, client).serve, daemon=True).start()
+                self._served.append(_Connection(self, client))
+                threading.Thread(target=self._served[-1].serve, daemon=True).start()
 
     def take(self, verb: str) -> Fault | None:
         """Note a command; its fault, if it is the one."""
@@ -94,6 +102,8 @@ class _Connection:
         # What a server takes to think is between it and its client.
         self._server.settimeout(None)
         self._lost: bytes | None = None
+        # The tag of an IDLE that the server knows nothing of.
+        self._idle = b""
         self._done = threading.Event()
 
     def serve(self) -> None:
@@ -102,19 +112,25 @@ class _Connection:
             while line := lines.readline():
                 if not self._command(line, lines):
                     break
-        self._cut()
+        self.cut()
 
-    def _command(self, line: bytes, lines: object) -> bool:
+    def _command(self, line: bytes, lines: IO[bytes]) -> bool:
         """Pass a command on, or let it go wrong; False where the connection ends with it."""
         words = line.split()
         if len(words) < 2 or line.strip().upper() == b"DONE":
-            self._server.sendall(line)
+            if self._idle:
+                self._client.sendall(self._idle + b" OK done\r\n")
+            else:
+                self._server.sendall(line)
             return True
         tag = words[0]
         verb = b" ".join(words[1:3] if words[1].upper() == b"UID" else words[1:2]).decode("ascii", "replace").upper()
         fault = self._proxy.take(verb)
-        if (reply := self._proxy.replies.get(verb)) is not None and not _LITERAL.search(line):
-            self._client.sendall(f"{reply}\r\n".encode() if reply.startswith("*") else tag + f" {reply}\r\n".encode())
+        if (reply := self._proxy.replies.get(verb)) is not None:
+            _swallow(line, lines)
+            self._idle = tag if verb == "IDLE" and reply.startswith("+") else b""
+            said = reply if reply.startswith(("*", "+")) else f"{{tag}} {reply}"
+            self._client.sendall(said.replace("{tag}", tag.decode()).encode() + b"\r\n")
             return not reply.startswith("* BYE")
         match fault.kind if fault is not None else None:
             case "before":
@@ -129,17 +145,17 @@ class _Connection:
                 self._lost = tag
         return self._whole(line, lines, cut=fault is not None and fault.kind == "inside")
 
-    def _whole(self, line: bytes, lines: object, *, cut: bool) -> bool:
+    def _whole(self, line: bytes, lines: IO[bytes], *, cut: bool) -> bool:
         """A command with its literals; with `cut`, only half of the first one."""
         self._server.sendall(line)
         while match := _LITERAL.search(line):
             size = int(match[1])
-            data = lines.read(size)  # type: ignore[attr-defined]
+            data = lines.read(size)
             if cut:
                 self._server.sendall(data[: size // 2])
                 return False
             self._server.sendall(data)
-            line = lines.readline()  # type: ignore[attr-defined]
+            line = lines.readline()
             self._server.sendall(line)
         if self._lost is not None:
             self._done.wait(20)
@@ -164,14 +180,21 @@ class _Connection:
                 if re.search(rb"(?:^|\r\n)" + re.escape(self._lost) + rb" ", rest):
                     break
         self._done.set()
-        self._cut()
+        self.cut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         for end in (self._client, self._server):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             with suppress(OSError):
                 end.close()
+
+
+def _swallow(line: bytes, lines: IO[bytes]) -> None:
+    """What follows a line that is not passed on: literals that do not wait for the server's word."""
+    while (match := _LITERAL.search(line)) and match[2]:
+        lines.read(int(match[1]))
+        line = lines.readline()
 
 
 @dataclass
