@@ -74,6 +74,11 @@ class _Client(imapclient.IMAPClient):  # type: ignore[misc]  # it has no types
         super().__init__(account.host, account.imap_port, ssl=tls, ssl_context=context, timeout=timeout)
         self.normalise_times = False
 
+    def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> object:
+        # What came in one packet with the answer to IDLE was read with it, and no poll tells of it any more: asked
+        # with no time at all, `idle_check` takes what is there.
+        return timeout == 0 or super()._poll_socket(sock, timeout)
+
     def _create_IMAP4(self) -> imaplib.IMAP4:  # noqa: N802 - the library's own hook
         return self._open_line()
 

@@ -438,14 +438,12 @@ class Mailbox:
         started = time.monotonic()
         # The watchdog of a command does not fit a wait; the poll below has a timeout of its own.
         with translated(self._account):
-            answers = self._client.idle_check(timeout=seconds)
+            answers = self._client.idle_check(timeout=0) or self._client.idle_check(timeout=seconds)
         # At the end of a connection idle_check returns nothing, at once and for ever.
-        if not answers and time.monotonic() - started < 0.9 * seconds:
+        ended = not answers and time.monotonic() - started < 0.9 * seconds
+        if ended or any(answer[0] == b"BYE" for answer in answers):
             self.interrupt()
             raise MailboxError(f'account "{self._account}": the server ended the connection')
-        if any(answer[0] == b"BYE" for answer in answers):
-            self.interrupt()
-            raise MailboxError(f'account "{self._account}": the server said goodbye')
         with self._command(30):
             _, late = self._client.idle_done()
         return any(len(answer) > 1 and answer[1] in (b"EXISTS", b"RECENT") for answer in [*answers, *late])
