@@ -8,8 +8,10 @@ import pytest
 
 from tests.conftest import account_on
 from tests.support.dovecot import PASSWORD, Dovecot
-from tests.support.faults import FaultProxy
-from triage.errors import MailboxError
+from tests.support.faults import FaultProxy, offering
+from tests.support.hostile import Wiretap
+from tests.support.mail import a_mail
+from triage.errors import MailboxError, RefusedError
 from triage.mailbox import Mailbox
 
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
@@ -38,6 +40,55 @@ def deliver(dovecot: Dovecot, user: str, *mails: bytes, folder: str = "INBOX") -
     with dovecot.client(user) as client:
         for raw in mails:
             client.append(folder, raw)
+
+
+def test_a_folder_of_any_name_hides_no_other(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:
+    """A name that is no modified UTF-7, as old servers list them, is shown as it stands; digits are a name too."""
+    with open_box() as box:
+        for folder in ("2026", "Niños", "Karate"):
+            box.create_folder(folder)
+        proxy.rewrite = [(rb"\bKarate\b", b"R&D"), (rb'"?\b2026\b"?', b"2026")]
+        assert {"R&D", "2026", "Niños", "INBOX"} <= set(box.folders())
+        assert box.select("Niños").exists == 0
+
+
+def test_flags_of_any_name_are_words(dovecot: Dovecot, user: str, open_box: Callable[[], Mailbox]) -> None:
+    """Another client's keyword may consist of digits or be NIL, and stands beside the others."""
+    deliver(dovecot, user, a_mail())
+    with dovecot.client(user) as other, open_box() as box:
+        other.select_folder("INBOX")
+        other.add_flags([1], ["2026", "NIL", b"\\Seen"])
+        box.select("INBOX")
+        assert box.flags([1])[1] >= {"2026", "NIL", "\\Seen"}
+        assert sorted(box.summaries([1])[1].flags) == sorted(box.flags([1])[1])
+
+
+def test_gmails_labels_are_read_and_set_as_gmail_has_them(dovecot: Dovecot, user: str) -> None:
+    """X-GM-LABELS, silently, in modified UTF-7; an unasked answer about another mail is none about its labels."""
+    deliver(dovecot, user, a_mail(), a_mail())
+    proxy = FaultProxy(dovecot.plain_port, rewrite=offering(GMAIL))
+    wire = Wiretap(proxy.port)
+    proxy.replies = {
+        "UID FETCH": '* 1 FETCH (UID 1 X-GM-LABELS (\\Inbox "Tom & co" Ni&APE-os 2026))\r\n'
+        "* 2 FETCH (UID 2 FLAGS ())\r\n{tag} OK done",
+        "UID STORE": "OK done",
+    }
+    try:
+        with Mailbox.connect(account_on(dovecot, user, security="none", port=wire.port), PASSWORD) as box:
+            box.select("INBOX")
+            assert box.labels([1, 2]) == {1: {"\\Inbox", "Tom & co", "Niños", "2026"}}
+            assert box.labels([]) == {}
+            box.add_labels([1], ["School/Niños"])
+            box.remove_labels([1], ["2026"])
+            with pytest.raises(RefusedError, match="control characters"):
+                box.add_labels([1], ["a\r\nb"])
+        said = bytes(wire.said[0])
+    finally:
+        wire.stop()
+        proxy.stop()
+    assert b'UID STORE 1 +X-GM-LABELS.SILENT ("School/Ni&APE-os")\r\n' in said
+    assert b'UID STORE 1 -X-GM-LABELS.SILENT ("2026")\r\n' in said
+    assert said.count(b"X-GM-LABELS") == 3
 
 
 def test_mail_that_came_just_before_idle_is_told_at_once(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import imapclient  # noqa: TID251 - the one place
 from imapclient import exceptions as imap_errors  # noqa: TID251 - the one place
+from imapclient import imap_utf7  # noqa: TID251 - the one place
 
 from triage.config import Account
 from triage.connection import connect, deadline, shut, sign_in, translated
@@ -170,9 +171,14 @@ class Mailbox:
 
     def folders(self) -> dict[str, frozenset[str]]:
         """Every folder's name and LIST attributes."""
-        with self._command():
-            listed = self._client.list_folders()
-        return {_text(name): frozenset(map(_text, attributes)) for attributes, _, name in listed}
+        # imapclient raises at the first name that is no modified UTF-7.
+        self._client.folder_encode = False
+        try:
+            with self._command():
+                listed = self._client.list_folders()
+        finally:
+            self._client.folder_encode = True
+        return {_name(name): frozenset(map(_text, attributes)) for attributes, _, name in listed}
 
     def special_folder(self, attribute: str) -> str:
         r"""Name of the folder with a special use such as \Drafts (RFC 6154), empty where none has it."""
@@ -275,10 +281,12 @@ class Mailbox:
         return {uid: _flags(data) for uid, data in self._fetch(uids, ["FLAGS"]) if b"FLAGS" in data}
 
     def labels(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
-        """Gmail's labels (X-GM-EXT-1)."""
-        with self._command():
-            found = self._client.get_gmail_labels(list(uids)) if uids else {}
-        return {uid: frozenset(map(_text, labels)) for uid, labels in found.items()}
+        """Gmail's labels (X-GM-EXT-1); a UID that is gone is not in the result."""
+        return {
+            uid: frozenset(map(_name, data[b"X-GM-LABELS"]))
+            for uid, data in self._fetch(uids, ["X-GM-LABELS"])
+            if b"X-GM-LABELS" in data
+        }
 
     def keys(self, uids: Sequence[int]) -> dict[int, str]:
         """Each message's content key; a UID that is gone is not in the result."""
@@ -459,8 +467,19 @@ class Mailbox:
         return word
 
 
-def _text(value: bytes | str) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def _text(value: bytes | str | int | None) -> str:
+    # Where a name consists of digits, or is NIL, imapclient gives what would stand for it elsewhere.
+    if value is None:
+        return "NIL"
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _name(value: bytes | str | int | None) -> str:
+    """A folder's or label's name: in modified UTF-7 (RFC 3501, 5.1.3), or, where that cannot be, as it stands."""
+    try:
+        return _text(imap_utf7.decode(value))
+    except UnicodeError:
+        return _text(value)
 
 
 def _flags(data: Mapping[bytes, Any]) -> frozenset[str]:
