@@ -118,3 +118,29 @@ def test_a_wait_ends_with_its_connection(proxy: FaultProxy, open_box: Callable[[
         assert box.dead
         with pytest.raises(MailboxError):
             box.status("INBOX")
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer"),
+    [
+        ("STATUS", "* STATUS\r\n{tag} OK done"),
+        ("STATUS", "* STATUS INBOX (MESSAGES x UIDNEXT y)\r\n{tag} OK done"),
+        ("UID FETCH", "* 1 FETCH (UID 1 FLAGS)\r\n{tag} OK done"),
+        ("LIST", "* LIST (\\HasNoChildren)\r\n{tag} OK done"),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_an_error_of_ours(
+    proxy: FaultProxy, open_box: Callable[[], Mailbox], verb: str, answer: str
+) -> None:
+    """Whatever the library makes of it, the pass ends with one sentence, and the connection is not used again."""
+    verbs: dict[str, Callable[[Mailbox], object]] = {
+        "STATUS": lambda box: box.status("INBOX"),
+        "UID FETCH": lambda box: box.flags([1]),
+        "LIST": lambda box: box.folders(),
+    }
+    with open_box() as box:
+        box.select("INBOX")
+        proxy.replies = {verb: answer}
+        with pytest.raises(MailboxError, match="home"):
+            verbs[verb](box)
+        assert box.dead

@@ -213,6 +213,9 @@ def translated(account: str, *, changing: bool = False) -> Iterator[None]:
     except (imap_errors.IMAPClientError, imaplib.IMAP4.error) as error:
         _raise_if_limited(where, error, changing=changing)
         raise RefusedError(f"{where}: the server refused ({_short(error)})") from None
+    except (ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
+        # imapclient and imaplib check little of what a server says before they take it apart.
+        raise MailboxError(f"{where}: the server's answer makes no sense ({type(error).__name__})") from None
 
 
 def _raise_if_limited(where: str, error: BaseException, *, changing: bool = False) -> None:

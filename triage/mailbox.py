@@ -210,20 +210,12 @@ class Mailbox:
         try:
             with self._command():
                 found = self._client.folder_status(folder, items)
+                return _selected(folder, {**found, b"EXISTS": found.get(b"MESSAGES", 0)}, read_only=False)
         except RefusedError as error:
             # A folder that is there and cannot be looked into is something else than none.
             if "NONEXISTENT" not in str(error) and "\\Noselect" not in self.folders().get(folder, {"\\Noselect"}):
                 raise
             return None
-        return Selected(
-            folder,
-            int(found.get(b"UIDVALIDITY", 0)),
-            int(found.get(b"UIDNEXT", 0)),
-            int(found.get(b"MESSAGES", 0)),
-            int(found.get(b"HIGHESTMODSEQ", 0)),
-            keywords=False,
-            read_only=False,
-        )
 
     def select(self, folder: str, *, readonly: bool = False) -> Selected:
         """SELECT, or EXAMINE with `readonly` or where others may only look into the folder (`read_only` tells)."""
@@ -237,17 +229,9 @@ class Mailbox:
                 except imap_errors.IMAPClientReadOnlyError:
                     readonly = True
                     found = self._client.select_folder(folder, readonly=True)
+                self.selected = _selected(folder, found, read_only=readonly or b"READ-WRITE" not in found)
         except RefusedError:
             raise RefusedError(f'account "{self._account}": folder "{folder}" cannot be opened; is it there?') from None
-        self.selected = Selected(
-            folder,
-            int(found.get(b"UIDVALIDITY", 0)),
-            int(found.get(b"UIDNEXT", 0)),
-            int(found.get(b"EXISTS", 0)),
-            int(found.get(b"HIGHESTMODSEQ", 0)),
-            keywords=b"\\*" in found.get(b"PERMANENTFLAGS", ()),
-            read_only=readonly or b"READ-WRITE" not in found,
-        )
         return self.selected
 
     # --- Reading ---
@@ -272,8 +256,8 @@ class Mailbox:
         """Size, arrival and flags; a UID that is gone is not in the result."""
         found: dict[int, Summary] = {}
         for uid, data in self._fetch(uids, ["FLAGS", "INTERNALDATE", "RFC822.SIZE"]):
-            if b"RFC822.SIZE" in data:
-                found[uid] = Summary(uid, int(data[b"RFC822.SIZE"]), data.get(b"INTERNALDATE"), _flags(data))
+            if isinstance(data.get(b"RFC822.SIZE"), int):
+                found[uid] = Summary(uid, data[b"RFC822.SIZE"], data.get(b"INTERNALDATE"), _flags(data))
         return found
 
     def flags(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
@@ -291,9 +275,9 @@ class Mailbox:
     def keys(self, uids: Sequence[int]) -> dict[int, str]:
         """Each message's content key; a UID that is gone is not in the result."""
         return {
-            uid: content_key(data[b"BODY[HEADER]"], int(data[b"RFC822.SIZE"]))
+            uid: content_key(data[b"BODY[HEADER]"], data[b"RFC822.SIZE"])
             for uid, data in self._fetch(uids, ["RFC822.SIZE", "BODY.PEEK[HEADER]"])
-            if data.get(b"BODY[HEADER]") is not None and b"RFC822.SIZE" in data
+            if isinstance(data.get(b"BODY[HEADER]"), bytes) and isinstance(data.get(b"RFC822.SIZE"), int)
         }
 
     def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
@@ -483,7 +467,19 @@ def _name(value: bytes | str | int | None) -> str:
 
 
 def _flags(data: Mapping[bytes, Any]) -> frozenset[str]:
-    return frozenset(_text(flag) for flag in data.get(b"FLAGS", ()))
+    return frozenset(_text(flag) for flag in data.get(b"FLAGS") or ())
+
+
+def _selected(folder: str, found: Mapping[bytes, Any], *, read_only: bool) -> Selected:
+    return Selected(
+        folder,
+        int(found.get(b"UIDVALIDITY", 0)),
+        int(found.get(b"UIDNEXT", 0)),
+        int(found.get(b"EXISTS", 0)),
+        int(found.get(b"HIGHESTMODSEQ", 0)),
+        keywords=b"\\*" in found.get(b"PERMANENTFLAGS", ()),
+        read_only=read_only,
+    )
 
 
 def _by_bytes(summaries: Iterable[Summary]) -> Iterator[dict[int, Summary]]:
