@@ -12,7 +12,7 @@ from tests.support.faults import FaultProxy, offering
 from tests.support.hostile import Wiretap
 from tests.support.mail import a_mail
 from triage.errors import MailboxError, RefusedError
-from triage.mailbox import Mailbox
+from triage.mailbox import Mail, Mailbox
 
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
 GMAIL = "IMAP4rev1 UIDPLUS MOVE IDLE NAMESPACE X-GM-EXT-1"
@@ -89,6 +89,24 @@ def test_gmails_labels_are_read_and_set_as_gmail_has_them(dovecot: Dovecot, user
     assert b'UID STORE 1 +X-GM-LABELS.SILENT ("School/Ni&APE-os")\r\n' in said
     assert b'UID STORE 1 -X-GM-LABELS.SILENT ("2026")\r\n' in said
     assert said.count(b"X-GM-LABELS") == 3
+
+
+@pytest.mark.parametrize("lacking", ["", " LITERAL+", " MULTIAPPEND"])
+def test_a_server_that_will_not_keep_our_mail_refuses_it_alone(
+    proxy: FaultProxy, open_box: Callable[[], Mailbox], lacking: str
+) -> None:
+    """NO to APPEND, before or after the mail was sent: the connection is as good as before."""
+    proxy.rewrite = [(lacking.replace("+", r"\+").encode(), b"")] if lacking else []
+    mails = [Mail(a_mail(), (), NOW), Mail(a_mail(), (), NOW)]
+    with open_box() as box:
+        proxy.replies = {"APPEND": "NO [OVERQUOTA] full"}
+        with pytest.raises(RefusedError):
+            box.append("INBOX", mails)
+        with pytest.raises(RefusedError):
+            box.append("INBOX", mails[:1])
+        proxy.replies = {}
+        box.append("INBOX", mails)
+        assert box.select("INBOX").exists == 2
 
 
 def test_mail_that_came_just_before_idle_is_told_at_once(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:

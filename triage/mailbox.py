@@ -407,7 +407,8 @@ class Mailbox:
     def append(self, folder: str, mails: Sequence[Mail]) -> None:
         """APPEND our own mails, in one command where the server offers MULTIAPPEND (RFC 3502)."""
         self._check(folder)
-        if len(mails) > 1 and self.has("MULTIAPPEND"):
+        # Without LITERAL+ (RFC 7888) imapclient takes a server that says no to one of several for one that broke.
+        if len(mails) > 1 and self.has("MULTIAPPEND") and self.has("LITERAL+"):
             with self._command(FETCH_SECONDS, changing=True):
                 sent = [{"msg": mail.raw, "flags": mail.flags, "date": mail.at} for mail in mails]
                 typ, data = self._client.multiappend(folder, sent)
