@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,6 +11,7 @@ from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.faults import FaultProxy, offering
 from tests.support.hostile import Wiretap
 from tests.support.mail import a_mail
+from triage import mailbox
 from triage.errors import MailboxError, RefusedError
 from triage.mailbox import Mail, Mailbox
 
@@ -42,6 +43,41 @@ def deliver(dovecot: Dovecot, user: str, *mails: bytes, folder: str = "INBOX") -
             client.append(folder, raw)
 
 
+# --- Folders ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        [(rb"\* NAMESPACE [^\r]*", b"* NAMESPACE NIL NIL NIL")],
+        [(rb" NAMESPACE", b"")],
+        [(rb" NAMESPACE", b""), (rb'\* LIST \(([^)]*)\) "/" ""', rb'* LIST (\1) NIL ""')],
+    ],
+    ids=["no namespace of its own", "no NAMESPACE", "no hierarchy either"],
+)
+def test_without_a_namespace_folders_have_slashes(
+    proxy: FaultProxy, open_box: Callable[[], Mailbox], rewrite: list[tuple[bytes, bytes]]
+) -> None:
+    """No prefix, and the separator of the answer to LIST; where it tells none, a slash."""
+    proxy.rewrite = rewrite
+    with open_box() as box:
+        assert box.folder_name("School/Homework") == "School/Homework"
+
+
+def test_special_folders_are_found_by_their_use_or_a_usual_name(
+    proxy: FaultProxy, open_box: Callable[[], Mailbox]
+) -> None:
+    """By RFC 6154; only that of sent mail also by its name, and none is made up."""
+    with open_box() as box:
+        assert (box.special_folder("\\Drafts"), box.special_folder("\\Archive")) == ("Drafts", "")
+        proxy.rewrite = [(rb'(\* LIST [^\r]*)"?\bSent\b"?\r', b'\\1"Gesendet"\r')]
+        assert box.sent_folder() == "Gesendet"
+        proxy.rewrite = [(rb" ?\\Sent", b"")]
+        assert box.sent_folder() == "Sent"
+        proxy.rewrite = [(rb" ?\\Sent", b""), (rb"\bSent\b", b"Gesendet")]
+        assert box.sent_folder() == ""
+
+
 def test_a_folder_of_any_name_hides_no_other(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:
     """A name that is no modified UTF-7, as old servers list them, is shown as it stands; digits are a name too."""
     with open_box() as box:
@@ -50,6 +86,51 @@ def test_a_folder_of_any_name_hides_no_other(proxy: FaultProxy, open_box: Callab
         proxy.rewrite = [(rb"\bKarate\b", b"R&D"), (rb'"?\b2026\b"?', b"2026")]
         assert {"R&D", "2026", "Niños", "INBOX"} <= set(box.folders())
         assert box.select("Niños").exists == 0
+
+
+@pytest.mark.parametrize(
+    ("reply", "raises"), [("NO [NONEXISTENT] none", False), ("NO [NOPERM] no", True), ("NO no", True)]
+)
+def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_none(
+    proxy: FaultProxy, open_box: Callable[[], Mailbox], reply: str, raises: bool
+) -> None:
+    """Else it would be created."""
+    with open_box() as box:
+        proxy.replies = {"STATUS": reply}
+        if raises:
+            with pytest.raises(RefusedError):
+                box.status("INBOX")
+        else:
+            assert box.status("INBOX") is None
+        # A parent folder that only holds others, or one that is not listed, is none to look into.
+        assert box.status("Nowhere") is None
+
+
+def test_a_folder_that_others_own_is_looked_into(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:
+    """READ-ONLY is told, whether it was asked for or not, and the connection stands."""
+    with open_box() as box:
+        assert not box.select("INBOX").read_only
+        proxy.rewrite = [(rb"\[READ-WRITE\]", b"[READ-ONLY]")]
+        assert box.select("INBOX").read_only
+        proxy.rewrite = []
+        assert box.select("INBOX", readonly=True).read_only
+        assert not box.select("INBOX").read_only
+
+
+# --- Reading ---------------------------------------------------------------------------------------------
+
+
+def test_messages_are_found_by_day_and_by_change(open_box: Callable[[], Mailbox]) -> None:
+    """SINCE asks for the day of arrival, MODSEQ for what another client changed since."""
+    with open_box() as box:
+        box.append("INBOX", [Mail(a_mail(), (), NOW - timedelta(days=days)) for days in (9, 2, 0)])
+        before = box.status("INBOX")
+        assert before is not None
+        box.select("INBOX")
+        assert box.since((NOW - timedelta(days=2)).date()) == [2, 3]
+        assert box.changed_since(before.modseq) == []
+        box.add_keywords([2], ["triage-school"])
+        assert box.changed_since(before.modseq) == [2]
 
 
 def test_flags_of_any_name_are_words(dovecot: Dovecot, user: str, open_box: Callable[[], Mailbox]) -> None:
@@ -61,6 +142,73 @@ def test_flags_of_any_name_are_words(dovecot: Dovecot, user: str, open_box: Call
         box.select("INBOX")
         assert box.flags([1])[1] >= {"2026", "NIL", "\\Seen"}
         assert sorted(box.summaries([1])[1].flags) == sorted(box.flags([1])[1])
+
+
+def test_of_sent_mail_only_the_fields_are_read(dovecot: Dovecot, user: str, open_box: Callable[[], Mailbox]) -> None:
+    """To whom, and what it answers; one without such fields answers nothing."""
+    head = b"To: Ms. A <A@maplewood.k12.example>\r\nIn-Reply-To: <asked@x>\r\nReferences: <first@x>\r\n <asked@x>\r\n"
+    deliver(dovecot, user, head + b"Message-ID: <mine@x>\r\n\r\nTo: nobody@x\r\n", b"X: y\r\n\r\n", folder="Sent")
+    with open_box() as box:
+        box.select("Sent", readonly=True)
+        found = box.answers([1, 2, 77])
+        assert box.message_ids([1, 2, 77]) == {1: "<mine@x>", 2: ""}
+    assert found[1].recipients == {"a@maplewood.k12.example"}
+    assert found[1].answered == {"<first@x>", "<asked@x>"}
+    assert found.keys() == {1, 2}
+    assert not found[2].recipients | found[2].answered
+
+
+def test_an_answer_about_another_message_is_not_taken_for_what_was_asked(
+    dovecot: Dovecot, user: str, proxy: FaultProxy, open_box: Callable[[], Mailbox]
+) -> None:
+    """Servers send flags that changed unasked, in the answer to any FETCH."""
+    deliver(dovecot, user, a_mail(), a_mail())
+    with open_box() as box:
+        box.select("INBOX")
+        proxy.rewrite = [(rb"\* 2 FETCH \(UID 2 [^\r]*\)\r", b"* 2 FETCH (UID 2 FLAGS (\\\\Seen))\r")]
+        assert list(box.summaries([1, 2])) == [1]
+        assert box.flags([1, 2])[2] == {"\\Seen"}
+
+
+@pytest.mark.parametrize("size", [10, mailbox.WHOLE_LIMIT + 10], ids=["read whole", "read in parts"])
+def test_a_message_that_goes_while_it_is_read_is_no_mail(
+    dovecot: Dovecot, user: str, proxy: FaultProxy, open_box: Callable[[], Mailbox], size: int
+) -> None:
+    """Another client removes it between two commands, or servers give NIL for its parts: the others are read."""
+    kept, gone = a_mail(), a_mail(extra="x" * size)
+    deliver(dovecot, user, kept, gone, gone)
+    with dovecot.client(user) as other, open_box() as box:
+        other.select_folder("INBOX")
+        box.select("INBOX")
+
+        def remove(_number: int, verb: str) -> None:
+            if verb == "UID FETCH" and proxy.seen.count(verb) == 2:
+                other.delete_messages([2])
+                other.uid_expunge([2])
+
+        proxy.begin(None)
+        proxy.before = remove
+        proxy.rewrite = [(rb"(?s)(UID 3 .*?BODY\[HEADER\]) \{\d+\}\r\n.*?\r\n\r\n", b"\\1 NIL")]
+        assert [fetched.raw for fetched in box.read([1, 2, 3])] == [kept]
+
+
+def test_many_large_mails_are_not_asked_for_at_once(
+    dovecot: Dovecot, user: str, proxy: FaultProxy, open_box: Callable[[], Mailbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One FETCH asks for so many octets at most, but for a mail at least, and each is read once."""
+    mails = [a_mail(extra="x" * 2000) for _ in range(5)]
+    monkeypatch.setattr(mailbox, "BATCH_BYTES", 2 * len(mails[0]) + 100)
+    deliver(dovecot, user, *mails)
+    with open_box() as box:
+        box.select("INBOX")
+        proxy.begin(None)
+        assert [fetched.raw for fetched in box.read([1, 2, 3, 4, 5])] == mails
+        # One for the sizes, then two mails, two, one.
+        assert proxy.seen == ["UID FETCH"] * 4
+        assert list(box.read([])) == []
+
+
+# --- Changing --------------------------------------------------------------------------------------------
 
 
 def test_gmails_labels_are_read_and_set_as_gmail_has_them(dovecot: Dovecot, user: str) -> None:
@@ -91,6 +239,41 @@ def test_gmails_labels_are_read_and_set_as_gmail_has_them(dovecot: Dovecot, user
     assert said.count(b"X-GM-LABELS") == 3
 
 
+def test_a_copy_gets_its_originals_flags_but_never_the_mark_of_deletion(open_box: Callable[[], Mailbox]) -> None:
+    r"""Nor \Recent, which is the server's, nor what is no flag at all."""
+    with open_box() as box:
+        box.append("INBOX", [Mail(a_mail(), (), NOW)])
+        box.select("INBOX")
+        box.add_flags(1, ["\\Seen", "Mine", "\\Deleted", "\\Recent", "no flag"])
+        assert box.flags([1])[1] - {"\\Recent"} == {"\\Seen", "Mine"}
+
+
+def test_where_the_server_will_not_expunge_the_mark_is_taken_back(
+    proxy: FaultProxy, open_box: Callable[[], Mailbox]
+) -> None:
+    """A message that is not removed is left as it was."""
+    with open_box() as box:
+        box.append("INBOX", [Mail(a_mail(), (), NOW)])
+        box.select("INBOX")
+        proxy.replies = {"UID EXPUNGE": "NO [NOPERM] not you"}
+        with pytest.raises(RefusedError):
+            box.remove([1])
+        assert "\\Deleted" not in box.flags([1])[1]
+        assert not box.dead
+
+
+def test_without_uidplus_nothing_is_removed(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:
+    """EXPUNGE would take what the parent marked as well."""
+    proxy.rewrite = offering("IMAP4rev1")
+    with open_box() as box:
+        box.append("INBOX", [Mail(a_mail(), (), NOW)])
+        box.select("INBOX")
+        with pytest.raises(RefusedError, match="UIDPLUS"):
+            box.remove([1])
+        assert box.flags([1]).keys() == {1}
+    assert not {"UID STORE", "EXPUNGE", "UID EXPUNGE"} & set(proxy.seen)
+
+
 @pytest.mark.parametrize("lacking", ["", " LITERAL+", " MULTIAPPEND"])
 def test_a_server_that_will_not_keep_our_mail_refuses_it_alone(
     proxy: FaultProxy, open_box: Callable[[], Mailbox], lacking: str
@@ -107,6 +290,9 @@ def test_a_server_that_will_not_keep_our_mail_refuses_it_alone(
         proxy.replies = {}
         box.append("INBOX", mails)
         assert box.select("INBOX").exists == 2
+
+
+# --- Waiting, and ends -----------------------------------------------------------------------------------
 
 
 def test_mail_that_came_just_before_idle_is_told_at_once(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:
@@ -162,3 +348,14 @@ def test_an_answer_that_makes_no_sense_is_an_error_of_ours(
         with pytest.raises(MailboxError, match="home"):
             verbs[verb](box)
         assert box.dead
+
+
+def test_what_a_cut_connection_had_under_way_is_given_time(
+    proxy: FaultProxy, open_box: Callable[[], Mailbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is asked again and again, so that it has done all before, and shows it."""
+    monkeypatch.setattr(mailbox, "SETTLE_SECONDS", 0.04)
+    with open_box() as box:
+        proxy.begin(None)
+        box.settle()
+        assert proxy.seen == ["NOOP"] * mailbox.SETTLE_NOOPS
