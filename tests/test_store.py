@@ -41,6 +41,7 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
         assert store.message("home", "k") == stored()
         assert store.message("other", "k") is None
         assert store.folder("home", "INBOX") == folder
+        assert store.folder("home", "Drafts") is None
         assert store.delivery(date(2026, 1, 7)) == delivery
         assert store.last_delivery() is None
         assert store.own_message_id("note home k") == own != store.own_message_id("note home l")
@@ -209,3 +210,151 @@ def test_a_holder_that_has_not_written_its_name_yet_is_another_triage(tmp_path: 
         (tmp_path / "holder").write_text("")
         with pytest.raises(BusyError, match="another triage is at work"):
             StateLock(tmp_path).acquire("once")
+
+
+# --- What each part of a pass asks of it -----------------------------------------------------------------
+
+MOVE = Action("move", "k", PLACE, "School/Homework")
+NOTE = Action("note", "k", PLACE, "School/Homework", message_id="<n@x>", payload=b"breathe")
+
+
+def test_a_state_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    """Something else stands where the file should be."""
+    (tmp_path / "state.db").mkdir()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store(tmp_path)
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path: Path) -> None:
+    """A commit that fails has written nothing, and the next one that finds room is whole."""
+    with Store(tmp_path) as store:
+        store.save_message(stored())
+        (full,) = store.rows("PRAGMA page_count")[0]
+        store.rows(f"PRAGMA max_page_count = {full}")
+        with pytest.raises(StoreError, match="free space"):
+            store.save_message(stored("l", error="x" * 100_000))
+        assert (store.message("home", "k"), store.message("home", "l")) == (stored(), None)
+        store.rows("PRAGMA max_page_count = 100000")
+        store.save_message(stored("l", error="x" * 100_000))
+        assert store.message("home", "l") is not None
+
+
+def test_what_is_scrubbed_is_in_no_file(tmp_path: Path) -> None:
+    """Deleted words are neither in the state nor in its log."""
+    words = "a-word-that-is-to-be-forgotten"
+    with Store(tmp_path) as store:
+        store.add_correction("home", Correction("k", PLACE, ("homework",), "moved"), words, NOW, applied=True)
+        store.write("DELETE FROM correction")
+        store.scrub()
+        files = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert files
+    assert not any(words.encode() in octets for octets in files)
+
+
+def test_the_last_run_is_the_last_that_filed(tmp_path: Path) -> None:
+    """A run that did nothing is none to undo, nor one that was undone, nor the undoing; nor a note taken back."""
+    with Store(tmp_path) as store:
+        assert store.last_run() is None
+        store.save_message(stored())
+        runs = [store.begin_run(command, NOW + timedelta(hours=n)) for n, command in enumerate(("once", "run", "run"))]
+        for run in runs[:2]:
+            (op,) = store.journal(run, "home", [MOVE])
+            store.mark(op, "done", uid=1)
+        (removed,) = store.journal(runs[2], "home", [Action("remove", "k", PLACE, message_id="<n@x>")])
+        store.mark(removed, "done", uid=1)
+        for run in runs:
+            store.end_run(run, NOW + timedelta(hours=4))
+        assert store.last_run() == runs[1]
+        assert (store.accounts_of(runs[1]), store.accounts_of("none")) == (["home"], [])
+        assert (store.has_run(runs[1]), store.has_run("none")) == (True, False)
+        undoing = store.begin_run("undo", NOW + timedelta(hours=5))
+        (back,) = store.journal(undoing, "home", [Action("move", "k", PLACE, "INBOX")])
+        store.mark(back, "done", uid=2)
+        store.mark_undone("home", "k", but=undoing)
+        assert store.last_run() is None
+        assert [op.state for op in store.last_ops_of("home", "k")] == ["done"]
+
+
+def test_a_trouble_is_told_until_it_is_over(tmp_path: Path) -> None:
+    """One sentence for each account, the last one."""
+    with Store(tmp_path) as store:
+        for account, text in (("home", "first"), ("work", "waits"), ("home", "emptied")):
+            store.set_trouble(account, text)
+        assert store.troubles() == ["emptied", "waits"]
+        store.set_trouble("home", "")
+        assert store.troubles() == ["waits"]
+
+
+def test_the_parents_word_takes_the_place_of_ours(tmp_path: Path) -> None:
+    """Label, and whether it is the school's at all; of mail that is not known or not kept nothing is made up."""
+    with Store(tmp_path) as store:
+        store.save_message(stored())
+        store.save_message(stored("unread", judgement=None))
+        for key in ("k", "unread", "unknown"):
+            store.set_labels("home", key, "behavior", ["behavior", "praise"])
+        filed = store.filed("home", "k")
+        assert filed is not None
+        assert (filed.place, filed.primary, filed.labels) == (PLACE, "behavior", ("behavior", "praise"))
+        assert store.filed("home", "unread") is store.filed("home", "unknown") is None
+        store.set_labels("home", "k", "not_school", [])
+        found = store.message("home", "k")
+        assert found is not None
+        assert found.judgement is not None
+        assert (found.judgement["verdict"]["school"], found.judgement["card"]) == (False, None)
+
+
+def test_messages_are_found_by_folder_and_by_day(tmp_path: Path) -> None:
+    """Of a folder only the newest that are settled; of a time what was not shown before it began."""
+    with Store(tmp_path) as store:
+        for uid, status in enumerate(("done", "released", "done", "pending", "quarantined"), start=1):
+            day = NOW + timedelta(hours=uid)
+            store.save_message(stored(f"k{uid}", place=Place("INBOX", 1000, uid), status=status, day=day))
+        assert store.keys_in("home", "INBOX", 1000, newest=2) == {3: "k3", 2: "k2"}
+        assert store.keys_in("home", "INBOX", 1001, newest=2) == {}
+        shown = store.between(NOW + timedelta(hours=1), NOW + timedelta(hours=3))
+        assert [found.key for found in shown] == ["k2", "k3"]
+
+
+def test_a_note_that_waits_is_closed_with_its_message(tmp_path: Path) -> None:
+    """What is held is neither open nor standing; closed it keeps no words, and what stands is let be."""
+    with Store(tmp_path) as store:
+        held, standing = Action("note", "k", PLACE, "INBOX", message_id="<h@x>", payload=b"later", hold=True), NOTE
+        ops = store.journal("run", "home", [held, standing])
+        assert [op.state for op in ops] == ["held", "planned"]
+        store.mark(ops[1], "done", uid=4)
+        assert store.open_ops("home") == []
+        store.close_held("home", "k")
+        assert [(op.state, op.action.payload) for op in store.last_ops_of("home", "k")] == [
+            ("failed", b""),
+            ("done", b""),
+        ]
+        assert [op.action.message_id for op in store.notes_in("home", "School/Homework")] == ["<n@x>"]
+        assert store.notes_in("home", "INBOX") == []
+
+
+def test_a_correction_by_command_teaches_once_its_mail_was_read(tmp_path: Path) -> None:
+    """Until then nothing can be learned from it."""
+    with Store(tmp_path) as store:
+        store.add_correction("home", Correction("k", PLACE, ("praise",), "command"), "", NOW, applied=False)
+        ((number, key),) = store.pending_corrections("home")
+        assert (key, store.corrections(), store.last_correction()) == ("k", [], None)
+        later = NOW + timedelta(minutes=5)
+        store.complete_correction(number, "her own words", later)
+        assert store.pending_corrections("home") == []
+        assert store.corrections() == [("her own words", ("praise",))]
+        assert store.last_correction() == later
+
+
+def test_what_is_half_moved_is_recoverys_alone(tmp_path: Path) -> None:
+    """Copied and not yet removed from its source: neither planned anew nor tried again."""
+    with Store(tmp_path) as store:
+        store.save_message(stored(status="failed"))
+        assert not store.known("home", "unknown").hands_off
+        (op,) = store.journal("run", "home", [MOVE])
+        store.mark(op, "copied", uid=3)
+        assert store.known("home", "k").hands_off
+        assert (store.to_retry("home", "INBOX", 1000), store.pending("home")) == ([], [])
+        store.give_up("home", "k", "never")
+        assert not store.known("home", "k").hands_off
+        assert store.to_retry("home", "INBOX", 1000) == [7]
+        assert [op.detail for op in store.last_ops_of("home", "k")] == ["never"]

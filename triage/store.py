@@ -369,12 +369,6 @@ class Store:
             row["account"] for row in self.rows("SELECT DISTINCT account FROM op WHERE run = ? ORDER BY account", run)
         ]
 
-    def ops_of(self, run: str, account: str) -> list[Op]:
-        """Every action of one run on one account."""
-        return [
-            op_of(row) for row in self.rows("SELECT * FROM op WHERE run = ? AND account = ? ORDER BY id", run, account)
-        ]
-
     def done_of(self, run: str, account: str) -> list[Done]:
         """What a run changed, as `plan_undo` needs it; also tags that an earlier run, cut short, had set before it."""
         rows = self.rows(
