@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Self, cast
+from typing import Literal, Self, cast
 
 from triage.errors import MailboxError, RefusedError
 from triage.mailbox import Fetched, Mail, Mailbox, Summary, content_key
@@ -65,6 +65,10 @@ class Server:
         self.step = 0
         self.crash_at: int | None = None
         self.refuse: Callable[[str, int | None], str | None] = lambda _command, _uid: None
+        # What another client does just then, by the number of the step.
+        self.meanwhile: Callable[[int], object] = lambda _step: None
+        # Folders with fewer rights than usual: "look" into them alone, or not even that.
+        self.rights: dict[str, Literal["look", "none"]] = {}
 
     def deliver(self, raw: bytes, folder: str = "INBOX") -> int:
         return self.folders[folder].add(Stored(raw, set(), datetime.now(UTC)))
@@ -77,6 +81,7 @@ class Server:
         self.step += 1
         if self.crash_at == self.step:
             raise Crash
+        self.meanwhile(self.step)
 
     def everything(self) -> list[tuple[str, str, frozenset[str]]]:
         """(folder, key, flags) of every message there is."""
@@ -134,10 +139,10 @@ class MemoryMailbox:
     def select(self, folder: str, *, readonly: bool = False) -> Selected:
         self._alive()
         self.selected = None
-        found = self._server.folders.get(folder)
-        if found is None:
+        found, rights = self._server.folders.get(folder), self._server.rights.get(folder)
+        if found is None or rights == "none":
             raise RefusedError("no such folder")
-        seen = self._seen(folder, found)
+        seen, readonly = self._seen(folder, found), readonly or rights == "look"
         self.selected = Selected(
             folder, seen.uidvalidity, seen.uidnext, seen.exists, 0, self._server.keywords and not readonly, readonly
         )
@@ -216,7 +221,8 @@ class MemoryMailbox:
         for uid in sorted(self._chosen(uids)):
             # MOVE is atomic for each message, not for all (RFC 6851, 3.3).
             self._server.tick()
-            target.add(source.messages.pop(uid))
+            if (message := source.messages.pop(uid, None)) is not None:
+                target.add(message)
         self._server.tick()
 
     def add_flags(self, uid: int, flags: Collection[str]) -> None:
@@ -272,7 +278,8 @@ class MemoryMailbox:
         return self._folder().messages
 
     def _chosen(self, uids: Sequence[int]) -> dict[int, Stored]:
-        return {uid: message for uid, message in self._messages().items() if uid in set(uids)}
+        # Of no messages nothing is asked, so that no folder needs to be selected.
+        return {uid: message for uid, message in self._messages().items() if uid in set(uids)} if uids else {}
 
     def _target(self, folder: str) -> Folder:
         if folder not in self._server.folders:

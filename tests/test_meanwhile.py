@@ -1,0 +1,474 @@
+"""What a parent, or a server, does between two steps of a pass: each step is tried, against a mailbox in memory."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from tests.support.memory import Crash, MemoryMailbox, Server, Stored, connected
+from tests.test_apply import CAPABILITIES, NOW, Parent
+from triage.apply import Applier, Outcome
+from triage.originals import Twins, withdraw
+from triage.plan import Abilities, Action, Place, plan_undo
+from triage.store import Store
+
+HOMEWORK = "School/Homework"
+
+
+def one_mail(folder: Path, *capabilities: str, mode: str = "move") -> tuple[Parent, Server, str]:
+    server = Server(*capabilities)
+    parent = Parent(folder, server, mode=mode)
+    parent.deliver(1)
+    (key,) = parent.judged
+    return parent, server, key
+
+
+def apply(parent: Parent, *actions: Action) -> Outcome:
+    with Store(parent.folder) as store:
+        return Applier(connected(parent.server), store, "home", lambda: NOW, lambda: False).apply("by hand", actions)
+
+
+def undo(parent: Parent) -> Outcome:
+    with Store(parent.folder) as store:
+        now = {key: found.place for key in parent.judged if (found := store.message("home", key)) is not None}
+        applier = Applier(connected(parent.server), store, "home", lambda: NOW, lambda: False)
+        return applier.apply("undo", plan_undo(store.done_of("run1", "home"), now))
+
+
+def crash_when(parent: Parent, happened: Callable[[], bool]) -> None:
+    """A pass that dies at its first step after something happened."""
+
+    def die(_step: int) -> None:
+        if happened():
+            parent.server.meanwhile = lambda _step: None
+            raise Crash
+
+    parent.server.meanwhile = die
+    with pytest.raises(Crash):
+        parent.one_pass()
+
+
+def journal_has(parent: Parent, kind: str, state: str) -> Callable[[], bool]:
+    def has() -> bool:
+        with Store(parent.folder) as store:
+            return any((op.action.kind, op.state) == (kind, state) for op in store.open_ops("home"))
+
+    return has
+
+
+def where(server: Server, key: str) -> list[str]:
+    return [folder for folder, found, _ in server.everything() if found == key]
+
+
+def note_count(parent: Parent) -> int:
+    return parent.notes().total()
+
+
+# --- A parent at every step ------------------------------------------------------------------------------
+
+
+class Hand:
+    """The parent's, which acts once: on the message that was there first, as long as it is not shown as deleted."""
+
+    def __init__(self, server: Server, key: str, act: Callable[[Server, str, int], object], at: int) -> None:
+        self._server, self._key, self._act, self._at = server, key, act, at
+        self.acted = False
+        server.meanwhile = self.step
+
+    def step(self, number: int) -> None:
+        if self.acted or number < self._at:
+            return
+        for name in sorted(self._server.folders, key=lambda name: name != "INBOX"):
+            for uid, message in self._server.folders[name].messages.items():
+                if message.key == self._key and "\\Deleted" not in message.flags:
+                    self._act(self._server, name, uid)
+                    self.acted = True
+                    return
+
+
+def takes(server: Server, folder: str, uid: int) -> None:
+    server.make("Family").add(server.folders[folder].messages.pop(uid))
+
+
+def deletes(server: Server, folder: str, uid: int) -> None:
+    del server.folders[folder].messages[uid]
+
+
+def marks(server: Server, folder: str, uid: int) -> None:
+    server.folders[folder].messages[uid].flags.add("\\Deleted")
+
+
+def reads(server: Server, folder: str, uid: int) -> None:
+    server.folders[folder].messages[uid].flags.add("\\Seen")
+
+
+@pytest.mark.parametrize("act", [takes, deletes, marks, reads], ids=lambda act: act.__name__)
+@pytest.mark.parametrize("capabilities", list(CAPABILITIES))
+def test_what_the_parent_does_at_any_step_holds(
+    tmp_path: Path, capabilities: str, act: Callable[[Server, str, int], object]
+) -> None:
+    """Before and after each effect and each commit of a pass the parent acts on a mail; then another pass runs."""
+    at = overlooked = 0
+    while True:
+        at += 1
+        parent, server, key = one_mail(tmp_path / str(at), *CAPABILITIES[capabilities])
+        server.rights["Locked"] = "none"
+        server.make("Locked")
+        parent.deliver(1)
+        hand = Hand(server, key, act, at)
+        parent.one_pass()
+        server.meanwhile = lambda _step: None
+        parent.one_pass()
+        found = where(server, key)
+        flags = [flags for _, one, flags in server.everything() if one == key]
+        match act.__name__ if hand.acted else "":
+            case "takes":
+                assert found == ["Family"], f"step {at}"
+            case "deletes":
+                # Without MOVE an original that was expunged cannot be told from one that was lost: its copy is kept.
+                assert len(found) <= (capabilities == "uidplus"), f"step {at}"
+            case "marks":
+                assert len(found) == 1, f"step {at}"
+                overlooked += "\\Deleted" not in flags[0]
+            case "reads":
+                assert len(found) == 1, f"step {at}"
+                assert "\\Seen" in flags[0], f"step {at}"
+        (other,) = set(parent.judged) - {key}
+        assert len(where(server, other)) == 1
+        assert set(parent.notes().values()) == {1}
+        with Store(parent.folder) as store:
+            assert store.open_ops("home") == []
+        if not hand.acted:
+            break
+    assert at > 10
+    # Without MOVE: a mark that comes between our last look and our own mark, from which it cannot be told.
+    assert overlooked <= (capabilities == "uidplus")
+
+
+def test_what_the_parent_took_on_after_a_crash_is_the_parents(tmp_path: Path) -> None:
+    """Filed, cut short, and moved on by hand: found in neither place, it is released and gets no note."""
+    parent, server, key = one_mail(tmp_path, *CAPABILITIES["move"])
+    crash_when(parent, lambda: HOMEWORK in where(server, key))
+    takes(server, HOMEWORK, 1)
+    parent.one_pass()
+    assert where(server, key) == ["Family"]
+    assert note_count(parent) == 0
+    assert parent.told() == {("released", "INBOX"): 1}
+
+
+def test_what_was_found_taken_stays_taken_through_a_crash(tmp_path: Path) -> None:
+    """The journal says so, also where the pass died before the message's own row did."""
+    parent, server, key = one_mail(tmp_path, *CAPABILITIES["move"])
+
+    def take(_step: int) -> None:
+        if "triage-homework" in server.folders["INBOX"].messages[1].flags:
+            takes(server, "INBOX", 1)
+            server.meanwhile = die
+
+    def die(_step: int) -> None:
+        with Store(tmp_path) as store:
+            vanished = any(op.state == "vanished" for op in store.last_ops_of("home", key))
+        if vanished:
+            server.meanwhile = lambda _step: None
+            raise Crash
+
+    server.meanwhile = take
+    with pytest.raises(Crash):
+        parent.one_pass()
+    parent.one_pass()
+    assert where(server, key) == ["Family"]
+    assert note_count(parent) == 0
+    assert parent.told() == {("released", "INBOX"): 1}
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_an_original_that_was_taken_after_a_crash_is_not_doubled(tmp_path: Path, elsewhere: bool) -> None:
+    """Without MOVE, cut short after the copy: where the original stands elsewhere the copy goes, else it stays."""
+    parent, server, key = one_mail(tmp_path, *CAPABILITIES["uidplus"])
+    crash_when(parent, lambda: HOMEWORK in where(server, key))
+    (takes if elsewhere else deletes)(server, "INBOX", 1)
+    parent.one_pass()
+    assert where(server, key) == (["Family"] if elsewhere else [HOMEWORK])
+    assert parent.told() == ({("released", "INBOX"): 1} if elsewhere else {("done", HOMEWORK): 1})
+    assert note_count(parent) == (0 if elsewhere else 1)
+
+
+@pytest.mark.parametrize("changed", ["rebuilt", "moved on"])
+def test_a_copy_that_is_not_where_it_was_is_not_withdrawn(changed: str) -> None:
+    """Its UID may be another mail's by now."""
+    server = Server(*CAPABILITIES["uidplus"])
+    server.make(HOMEWORK)
+    server.deliver(b"Subject: copy\r\n\r\n", HOMEWORK)
+    homework = server.folders[HOMEWORK]
+    twins = Twins(homework.messages[1].key, Place("INBOX", 1000, 1), Place(HOMEWORK, homework.uidvalidity, 1))
+    if changed == "rebuilt":
+        homework.uidvalidity += 1
+    else:
+        homework.messages[1] = Stored(b"Subject: another\r\n\r\n", set(), NOW)
+    before = server.everything()
+    withdraw(connected(server), twins)
+    assert server.everything() == before
+
+
+# --- Folders that go, or may only be looked into -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rights", "reason"), [("look", "is read-only"), ("none", "is not there any more")], ids=["read-only", "gone"]
+)
+def test_a_source_that_cannot_be_changed_is_left_alone(
+    tmp_path: Path, rights: Literal["look", "none"], reason: str
+) -> None:
+    """Nothing is sent, and the message is named."""
+    parent, server, key = one_mail(tmp_path)
+    server.rights["INBOX"] = rights
+    place = Place("INBOX", 1000, 1)
+    outcome = apply(parent, Action("tag", key, place, tags=("triage-school",)), Action("move", key, place, HOMEWORK))
+    assert outcome.failed == {key: f'folder "INBOX" {reason}'}
+    assert server.everything() == [("INBOX", key, frozenset())]
+
+
+def test_where_the_server_gives_no_uidvalidity_nothing_is_filed(tmp_path: Path) -> None:
+    """UIDs mean nothing there (RFC 9051, 2.3.1.1), and what arrived could not be proved."""
+    parent, server, key = one_mail(tmp_path)
+    server.make(HOMEWORK).uidvalidity = 0
+    assert parent.one_pass() == {key: f'folder "{HOMEWORK}" cannot be used: it cannot be looked into'}
+    assert where(server, key) == ["INBOX"]
+
+
+def test_a_draft_that_has_no_folder_harms_no_filing(tmp_path: Path) -> None:
+    """The message is filed, the draft's own row says why there is none."""
+    parent, server, key = one_mail(tmp_path)
+    server.make(HOMEWORK)
+    server.refuse = lambda command, _uid: "not allowed" if command == "CREATE" else None
+    place = Place("INBOX", 1000, 1)
+    draft = Action("draft", key, place, "Drafts", message_id="<d@triage.invalid>", payload=b"Subject: x\r\n\r\nx\r\n")
+    outcome = apply(parent, Action("move", key, place, HOMEWORK), draft)
+    assert outcome.failed == {}
+    assert where(server, key) == [HOMEWORK]
+    with Store(tmp_path) as store:
+        assert [op.detail for op in store.last_ops_of("home", key)] == [
+            "",
+            'folder "Drafts" cannot be used: not allowed',
+        ]
+
+
+def test_a_target_that_goes_before_the_command_is_made_again(tmp_path: Path) -> None:
+    """Cut short after the journal's row, and the folder is gone: nothing had been sent, the message is filed anew."""
+    parent, server, key = one_mail(tmp_path)
+    crash_when(parent, journal_has(parent, "move", "sent"))
+    del server.folders[HOMEWORK]
+    parent.one_pass()
+    assert where(server, key) == [HOMEWORK]
+    assert note_count(parent) == 1
+    assert parent.told() == {("done", HOMEWORK): 1}
+
+
+def test_a_target_that_goes_with_its_copy_costs_no_original(tmp_path: Path) -> None:
+    """Copied, proved, cut short, and the folder with the copy is gone: the original stays and a person has to look."""
+    parent, server, key = one_mail(tmp_path, *CAPABILITIES["uidplus"])
+    crash_when(parent, journal_has(parent, "move", "copied"))
+    del server.folders[HOMEWORK]
+    for _ in range(4):
+        parent.one_pass()
+    assert where(server, key) == ["INBOX"]
+    assert not any("\\Deleted" in flags for _, _, flags in server.everything())
+    with Store(tmp_path) as store:
+        assert [found.error for found in store.troubled()] == [
+            f'folder "{HOMEWORK}", which holds its copy, is not there any more'
+        ]
+        assert store.open_ops("home") == []
+
+
+def test_a_note_that_may_stand_in_a_folder_that_was_rebuilt_is_not_written_again(tmp_path: Path) -> None:
+    """A second one would be worse than none."""
+    parent, server, key = one_mail(tmp_path)
+    crash_when(parent, lambda: note_count(parent) == 1)
+    server.folders[HOMEWORK].uidvalidity += 500
+    parent.one_pass()
+    assert note_count(parent) == 1
+    assert where(server, key) == [HOMEWORK]
+
+
+@pytest.mark.parametrize("gone", ["the message", "the folder"])
+def test_tags_of_what_is_gone_are_nobodys_word(tmp_path: Path, gone: str) -> None:
+    """Cut short after tagging; what was tagged is not there to be asked, and the pass goes on without it."""
+    parent, server, key = one_mail(tmp_path, mode="tag")
+    server.make("Class").messages[1] = server.folders["INBOX"].messages.pop(1)
+    with Store(tmp_path) as store:
+        store.save_message(parent._row(key, Place("Class", server.folders["Class"].uidvalidity, 1), 0))
+    tag = Action("tag", key, Place("Class", server.folders["Class"].uidvalidity, 1), tags=("triage-school",))
+    server.meanwhile = lambda _step: _die_once(server)
+    with pytest.raises(Crash):
+        apply(parent, tag)
+    if gone == "the folder":
+        del server.folders["Class"]
+    else:
+        del server.folders["Class"].messages[1]
+    parent.deliver(1)
+    assert parent.one_pass() == {}
+    with Store(tmp_path) as store:
+        found = store.message("home", key)
+        assert found is not None
+        assert found.tags == frozenset()
+        assert store.open_ops("home") == []
+    (other,) = set(parent.judged) - {key}
+    assert len(where(server, other)) == 1
+
+
+def _die_once(server: Server) -> None:
+    server.meanwhile = lambda _step: None
+    raise Crash
+
+
+# --- Undo, when things have changed ------------------------------------------------------------------------
+
+
+def test_undo_of_a_note_whose_folder_is_gone_is_done(tmp_path: Path) -> None:
+    """There is nothing left to take back."""
+    parent, server, key = one_mail(tmp_path)
+    parent.one_pass()
+    before = server.everything()
+    gone = Action("remove", key, Place("Gone", 1, 1), message_id=f"<note-{key[:20]}@triage.invalid>")
+    assert apply(parent, gone).failed == {}
+    assert server.everything() == before
+    with Store(tmp_path) as store:
+        assert [op.state for op in store.last_ops_of("home", key)] == ["vanished"]
+
+
+@pytest.mark.parametrize("changed", ["rebuilt", "another mail has its UID"])
+def test_undo_removes_only_what_is_ours(tmp_path: Path, changed: str) -> None:
+    """A UID that means another mail by now is not touched; nor one of a folder that was built anew."""
+    parent, server, key = one_mail(tmp_path)
+    parent.one_pass()
+    homework = server.folders[HOMEWORK]
+    (note,) = (uid for uid, message in homework.messages.items() if message.key != key)
+    action = Action(
+        "remove", key, Place(HOMEWORK, homework.uidvalidity, note), message_id=f"<note-{key[:20]}@triage.invalid>"
+    )
+    if changed == "rebuilt":
+        homework.uidvalidity += 1
+    else:
+        homework.messages[note] = Stored(b"Subject: from Grandma\r\nMessage-ID: <g@x>\r\n\r\n", set(), NOW)
+    before = server.everything()
+    assert apply(parent, action).failed == {}
+    assert server.everything() == before
+
+
+def test_undo_of_a_note_that_the_server_keeps_is_told(tmp_path: Path) -> None:
+    """And the note stays unmarked."""
+    parent, server, key = one_mail(tmp_path, mode="tag")
+    parent.one_pass()
+    server.refuse = lambda command, _uid: "not you" if command == "EXPUNGE" else None
+    assert undo(parent).failed == {key: "not you"}
+    assert note_count(parent) == 1
+    assert not any("\\Deleted" in flags for _, _, flags in server.everything())
+
+
+@pytest.mark.parametrize("state", ["unknown", "its folder is gone"])
+def test_a_copy_is_kept_where_its_original_cannot_be_seen(tmp_path: Path, state: str) -> None:
+    """Of a message that the state knows nothing of, or whose folder is gone, the copy may be the last."""
+    parent, server, key = one_mail(tmp_path, mode="copy")
+    parent.one_pass()
+    with Store(tmp_path) as store:
+        (copy,) = (entry for entry in store.done_of("run1", "home") if entry.action.kind == "copy")
+        if state == "unknown":
+            store.write("DELETE FROM message")
+    if state != "unknown":
+        del server.folders["INBOX"]
+    outcome = apply(parent, Action("remove", key, copy.place))
+    assert outcome.failed == {key: "the original is not where it was; its copy is kept"}
+    assert HOMEWORK in where(server, key)
+
+
+def test_an_undo_that_was_cut_short_makes_no_message_new(tmp_path: Path) -> None:
+    """What is left open of it is closed, and the message stays as it was settled: it is not filed again."""
+    parent, server, key = one_mail(tmp_path)
+    parent.one_pass()
+
+    def die(_step: int) -> None:
+        if where(server, key) == ["INBOX"]:
+            server.meanwhile = lambda _step: None
+            raise Crash
+
+    server.meanwhile = die
+    with pytest.raises(Crash):
+        undo(parent)
+    parent.one_pass()
+    assert where(server, key) == ["INBOX"]
+    with Store(tmp_path) as store:
+        assert store.open_ops("home") == []
+        found = store.message("home", key)
+        assert found is not None
+        assert (found.status, found.place.folder) == ("done", "INBOX")
+
+
+# --- Gmail -------------------------------------------------------------------------------------------------
+
+
+def label_of(server: Server, folder: str = "INBOX", uid: int = 1) -> set[str]:
+    return server.folders[folder].messages[uid].labels
+
+
+def test_labels_are_set_proved_and_taken_back(tmp_path: Path) -> None:
+    """As tags are: read back, and a message that was not labelled is not moved either."""
+    parent, server, key = one_mail(tmp_path)
+    server.make(HOMEWORK)
+    place = Place("INBOX", 1000, 1)
+    label = Action("label", key, place, tags=("School/Praise",))
+    server.refuse = lambda command, _uid: "no" if command == "STORE" else None
+    assert apply(parent, label, Action("move", key, place, HOMEWORK)).failed == {key: "no"}
+    assert (where(server, key), label_of(server)) == (["INBOX"], set())
+    server.refuse = lambda _command, _uid: None
+    with Store(tmp_path) as store:
+        store.save_message(parent._row(key, place, 0))
+        applier = Applier(connected(server), store, "home", lambda: NOW, lambda: False)
+        assert applier.apply("first", [label]).failed == {}
+        assert label_of(server) == {"School/Praise"}
+        assert applier.apply("second", [Action("unlabel", key, place, tags=label.tags)]).failed == {}
+        assert label_of(server) == set()
+        found = store.message("home", key)
+        assert found is not None
+        # Labels are none of the flags that the parent's own re-tagging is seen by.
+        assert found.tags == frozenset()
+
+
+def test_a_crash_at_every_step_of_labelling_changes_nothing_in_the_end(tmp_path: Path) -> None:
+    """Gmail: the label, the move and the note, stopped before and after each effect."""
+    steps = 0
+    while True:
+        steps += 1
+        parent = Labelled(tmp_path / str(steps), Server("MOVE", "UIDPLUS", "X-GM-EXT-1"))
+        parent.deliver(2, labels=("homework", "praise"), primary="homework")
+        died = parent.passes_with_crash(steps)
+        homework = parent.server.folders[HOMEWORK].messages.values()
+        assert [message.labels for message in homework if message.key in parent.judged] == [{"School/Praise"}] * 2
+        assert set(parent.mail().values()) == {1}, f"step {steps}"
+        assert set(parent.notes().values()) == {1}, f"step {steps}"
+        if not died:
+            break
+    assert steps > 12
+
+
+class Labelled(Parent):
+    """A parent whose mail is at Gmail."""
+
+    def abilities(self) -> Abilities:
+        return replace(super().abilities(), tags="labels")
+
+
+def test_the_mailbox_in_memory_has_labels_as_gmail() -> None:
+    """They go along with a move and not with the flags."""
+    server = Server()
+    server.deliver(b"Subject: x\r\n\r\n")
+    server.make(HOMEWORK)
+    with MemoryMailbox(server) as box:
+        box.select("INBOX")
+        box.add_labels([1], ["School/Praise"])
+        assert box.labels([1]) == {1: {"School/Praise"}}
+        assert box.flags([1]) == {1: frozenset()}
+        box.move([1], HOMEWORK)
+        box.select(HOMEWORK)
+        assert box.labels([1]) == {1: {"School/Praise"}}
