@@ -3,8 +3,9 @@
 Which of them ask for something (work that is due, a test, a form, a talk, an event to attend) and which only tell
 ("on Monday he will have music") the model judges; what it learns from stands in `Due.clues`.
 
-A date is read from tokens (`date_words`) that stand next to each other, or that belong together in another way: the hour
-of "Monday or Tuesday at 3" is Monday's too. What they mean `day_and_hour` says.
+A date is read from tokens (`date_words`) that stand next to each other, or that belong together in another way:
+the hour of "Monday or Tuesday at 3" is Monday's too. What they mean `day_and_hour` says. Where two readings are
+possible both are given, and the model tells which is to be kept.
 """
 
 import re
@@ -14,7 +15,8 @@ from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Literal
 
-from triage.date_words import PERIODS, WEEKDAYS, Token, tokens
+from triage.date_patterns import PERIODS, WEEKDAYS
+from triage.date_words import Token, tokens
 from triage.day_and_hour import Around, resolve
 from triage.lexicon import pattern, table
 from triage.text import sentences
@@ -50,11 +52,19 @@ def find_dates(text: str, written: datetime, *, day_first: bool) -> tuple[Due, .
     `written` (aware) is the mail's own Date; `day_first` reads 9/12 as the 9th of December.
     """
     reader = _Reader(written, day_first=day_first)
-    for sentence in sentences(text):
+    for sentence in (piece for whole in sentences(text) for piece in _pieces(whole)):
         reader.read(sentence)
         if len(reader.found) >= MOST_DATES:
             break
     return tuple(reader.found)
+
+
+# No sentence is longer; each token of a piece is weighed against the others.
+_LONGEST_PIECE = 1000
+
+
+def _pieces(sentence: str) -> Iterator[str]:
+    yield from (sentence[at : at + _LONGEST_PIECE] for at in range(0, len(sentence), _LONGEST_PIECE))
 
 
 @dataclass(slots=True)
@@ -101,7 +111,7 @@ class _Reader:
 
     def _readings(self, candidate: "_Candidate", sentence: str, earlier: date | None) -> Iterator[tuple[str, Around]]:
         """What the candidate may be read against, each with what the model is to know of it."""
-        around = Around(self.written, self.day_first, sentence, None, False, self.last_hour)
+        around = Around(self.written, self.day_first, sentence, same_hour=self.last_hour)
         last = self.last_day if self.age <= _LASTS else None
         if not candidate.has_day:
             # An hour alone is today's, or on the day that the talk is of.
@@ -180,17 +190,14 @@ def _context(sentence: str, before: str, group: Sequence[Token]) -> Iterator[str
 
 
 def chosen(kept: Sequence[Due]) -> tuple[Due, ...]:
-    """Each day and hour once, in order; a day that another of these gives with its hour is left out."""
-    first: dict[date | datetime, Due] = {}
+    """Each day and hour once; of a day with and without its hour the one that comes first. Give the likelier first."""
+    found: dict[date | datetime, Due] = {}
     for due in kept:
-        first.setdefault(due.at, due)
-    return _without_coarser(list(first.values()))
-
-
-def _without_coarser(dues: list[Due]) -> tuple[Due, ...]:
-    # "Friday" beside "Friday at 3:15" says the same with less.
-    exact = {due.day for due in dues if isinstance(due.at, datetime)}
-    return tuple(due for due in dues if isinstance(due.at, datetime) or due.at not in exact)
+        # "Friday" and "Friday at 3:15" are two readings of one date; 3:15 and 4:00 may both be offered.
+        rivals = [other for other in found if isinstance(other, datetime) != isinstance(due.at, datetime)]
+        if due.at not in found and due.day not in {found[other].day for other in rivals}:
+            found[due.at] = due
+    return tuple(found.values())
 
 
 # --- Which tokens belong together ------------------------------------------------------------------------
@@ -246,7 +253,7 @@ def _candidates(spoken: Sequence[Token], sentence: str) -> list[_Candidate]:
     spare: list[_Candidate] = []
     apart: set[int] = set()
     for group in hours:
-        whose = _whose(group, days, sentence)
+        whose = _whose(group, days)
         if any(token.is_hour for token in whose):
             day = [token for token in whose if not token.is_hour]
             spare += [_Candidate((*day, clock), notes=("another hour",)) for clock in group]
@@ -287,18 +294,28 @@ def _adjacent(spoken: Sequence[Token], sentence: str) -> list[list[Token]]:
 
 def _put_off(token: Token) -> bool:
     """The hour that something is no longer at: "3:45 instead of 3:15"."""
-    return re.search(r"\b(?:instead of|rather than|not|not at|was|were|en vez de|en lugar de)\s+(?:las\s+|at\s+)?$", token.lead) is not None
+    return (
+        re.search(
+            r"\b(?:instead of|rather than|not|not at|was|were|en vez de|en lugar de)\s+(?:las\s+|at\s+)?$", token.lead
+        )
+        is not None
+    )
 
 
 def _stands_alone(clock: Token) -> bool:
     """An hour without a day in its sentence, if it is surely an hour."""
-    return clock.kind == "same_time" or re.search(r":|past|half|clock|quarter", clock.text) is not None or clock.numbers[4] > 0 or bool(re.search(_HOUR_AHEAD, clock.lead))
+    return (
+        clock.kind == "same_time"
+        or re.search(r":|past|half|clock|quarter", clock.text) is not None
+        or clock.numbers[4] > 0
+        or bool(re.search(_HOUR_AHEAD, clock.lead))
+    )
 
 
 _HOUR_AHEAD = r"(?:\b(?:at|by|before|until|till|around|about|from|between|say|las|la|entre|after|de)|@)\s*$"
 
 
-def _whose(hours: Sequence[Token], days: list[list[Token]], sentence: str) -> list[Token]:
+def _whose(hours: Sequence[Token], days: list[list[Token]]) -> list[Token]:
     """The day that an hour standing apart belongs to: one without an hour, the nearest; before it rather than after."""
     before = [day for day in days if day[0].start < hours[0].start]
     after = [day for day in days if day[0].start > hours[0].start]
@@ -318,7 +335,9 @@ def _share_hours(days: list[list[Token]], sentence: str) -> set[int]:
     for first, second in [*reversed(list(pairwise(days))), *pairwise(days)]:
         one = [token for token in first if token.is_hour]
         other = [token for token in second if token.is_hour]
-        gap = sentence[max(token.end for token in first if not token.is_hour) : min(t.start for t in second if not t.is_hour)]
+        gap = sentence[
+            max(token.end for token in first if not token.is_hour) : min(t.start for t in second if not t.is_hour)
+        ]
         if bool(one) == bool(other) or not _LIST.fullmatch(gap):
             continue
         if other:
@@ -335,7 +354,13 @@ def _leads_on(days: list[list[Token]], place: int) -> bool:
     group = days[place]
     if place == 0 or any(token.kind != "weekday" and not token.is_hour for token in group):
         return False
-    return re.search(r"(?:\b(?:or|and|o|u|y|to|then)|[,/])\s*(?:the\s+|el\s+)?(?:following\s+)?$|\bthe\s+(?:following\s+)?$", group[0].lead) is not None
+    return (
+        re.search(
+            r"(?:\b(?:or|and|o|u|y|to|then)|[,/])\s*(?:the\s+|el\s+)?(?:following\s+)?$|\bthe\s+(?:following\s+)?$",
+            group[0].lead,
+        )
+        is not None
+    )
 
 
 def _choices(group: list[Token], sentence: str) -> Iterator[list[Token]]:

@@ -5,17 +5,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from triage.date_words import PERIODS, Token
+from triage.date_patterns import PERIODS
+from triage.date_words import Token
 
 _HORIZON = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What a date is read against: when its mail was written, whether 9/12 is the 9th of December, and what stands near.
+    """What a date is read against.
 
-    `sentence` is the whole of it; `earlier` the day of the date before it, where "or", "and" or "the" lead on from that;
-    `next_week`: the talk is of next week; `same_hour`: the hour that was named last.
+    `written` is when its mail was; `day_first` reads 9/12 as the 9th of December; `sentence` is the whole of it;
+    `earlier` the day of the date before it, where "or", "and" or "the" lead on from that; `next_week`: the talk is of
+    next week; `same_hour`: the hour that was named last.
     """
 
     written: datetime
@@ -170,12 +172,15 @@ _MOVED = re.compile(
     r"\b(?:mov(?:e|ed|ing)|push(?:ed)?|slide|switch(?:ed)?|chang(?:e|ed|ing)|shift(?:ed)?|swap(?:ping)?|pasar|mover|cambi\w+)\b",
     re.IGNORECASE,
 )
-_IN_THE_MORNING = re.compile(r"\bmorning\b|de la mañana|\bbefore (?:school|the bell|mass)\b|\bbreakfast\b|\btomorrow am\b", re.IGNORECASE)
-_EARLY = re.compile(r"\bbus(?:es)?\b[^.?!]{0,24}\b(?:leaves?|departs?|rolls?|is)\b|\bbus\b|\bbefore school\b|\bsalimos\b", re.IGNORECASE)
-_IN_THE_EVENING = re.compile(r"\bevening|\btonight|\btonite|\bnight\b|\bnoche\b|\bafternoon|\btarde\b", re.IGNORECASE)
-_AT_NIGHT = re.compile(
-    r"\bconcert|\brecital|\bshow\b|\bcurtain|\bperformance|\bplay\b", re.IGNORECASE
+_IN_THE_MORNING = re.compile(
+    r"\bmorning\b|de la mañana|\bbefore (?:school|the bell|mass)\b|\bbreakfast\b|\btomorrow am\b", re.IGNORECASE
 )
+_EARLY = re.compile(
+    r"\bbus(?:es)?\b[^.?!]{0,24}\b(?:leaves?|departs?|rolls?|is)\b|\bbus\b|\bbefore school\b|\bsalimos\b", re.IGNORECASE
+)
+_IN_THE_EVENING = re.compile(r"\bevening|\btonight|\btonite|\bnight\b|\bnoche\b|\bafternoon|\btarde\b", re.IGNORECASE)
+_TONIGHT = re.compile(r"\btonight|\btonite|\bnoche\b", re.IGNORECASE)
+_AT_NIGHT = re.compile(r"\bconcert|\brecital|\bshow\b|\bcurtain|\bperformance|\bplay\b", re.IGNORECASE)
 
 
 def hour_of(group: Sequence[Token], around: Around, day: date) -> time | None:
@@ -188,25 +193,24 @@ def hour_of(group: Sequence[Token], around: Around, day: date) -> time | None:
         hour, minute = last_hour, last_minute
     if hour > 23 or minute > 59:
         return None
-    near = around.sentence[max(0, min(token.start for token in group) - 12) : max(token.end for token in group) + 20]
-    return time(_in_half(hour, minute, half, near, around, day), minute)
-
-
-def _in_half(hour: int, minute: int, half: int, near: str, around: Around, day: date) -> int:
-    """The hour of 24, where the mail does not say in which half of the day by what is usual."""
     if half:
-        return hour % 12 + (12 if half == 2 else 0) if hour <= 12 else hour
+        return time(hour % 12 + (12 if half == 2 else 0) if hour <= 12 else hour, minute)
+    near = around.sentence[max(0, min(token.start for token in group) - 12) : max(token.end for token in group) + 20]
+    return time(_usual(time(hour, minute), near, around, day), minute)
+
+
+def _usual(at: time, near: str, around: Around, day: date) -> int:
+    """The hour of 24, where the mail does not say in which half of the day by what is usual."""
+    hour, later = at.hour, at.hour + 12
     if not 1 <= hour <= 11:
         return hour
-    later = hour + 12
-    # Nobody meets a teacher at three in the morning; a bus may leave at six.
-    if hour <= 5 or (hour == 6 and not _EARLY.search(around.sentence) and not _IN_THE_MORNING.search(near)):
-        return later
-    if _IN_THE_MORNING.search(near):
+    in_the_morning = _IN_THE_MORNING.search(near) is not None
+    if hour <= 6:
+        # Nobody meets a teacher at three in the morning; a bus may leave at six.
+        return hour if hour == 6 and (in_the_morning or _EARLY.search(around.sentence)) else later
+    if in_the_morning:
         return hour
-    if hour < 9 and (_IN_THE_EVENING.search(near) or _AT_NIGHT.search(around.sentence)):
-        return later
-    if (hour, minute) == (11, 59) or (hour >= 9 and re.search(r"\btonight|\btonite|\bnoche\b", near, re.IGNORECASE)):
-        return later
-    passed = day == around.written.date() and hour < around.written.hour
-    return later if passed and later < 22 else hour
+    in_the_evening = hour < 9 and (_IN_THE_EVENING.search(near) or _AT_NIGHT.search(around.sentence))
+    at_the_end = (hour, at.minute) == (11, 59) or (hour >= 9 and _TONIGHT.search(near))
+    passed = day == around.written.date() and hour < around.written.hour and later < 22
+    return later if in_the_evening or at_the_end or passed else hour
