@@ -3,6 +3,9 @@
 import hashlib
 import json
 import pickle
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from triage.corpus import load_corpus
 from triage.errors import ModelError
 from triage.facts import find_facts
 from triage.fit import combined, grow_trees
+from triage.keeping import load_content, save_content
 from triage.message import parse_message
 from triage.resources import MODEL_FORMAT, corpus_path, is_outdated, shipped
 
@@ -181,6 +185,40 @@ def test_damage_is_noticed(tmp_path: Path, damage: str) -> None:
     path.write_bytes(raw)
     with pytest.raises(ModelError, match=r"m\.skops"):
         models.load(path)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from triage import keeping
+
+steps = 0
+
+def killing(real):
+    def step(*arguments):
+        global steps
+        steps += 1
+        if steps == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments)
+    return step
+
+os.fsync, Path.replace = killing(os.fsync), killing(Path.replace)
+keeping.save_content({"what": "new"}, 1, Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is POSIX")
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+def test_killed_while_it_is_written_a_whole_model_stands_there(tmp_path: Path, step: int) -> None:
+    """The old one until the very last step; what the killed one left behind is in nobody's way."""
+    path = tmp_path / "model.skops"
+    save_content({"what": "old"}, 1, path)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path), str(step)], check=False)
+    assert killed.returncode == (-signal.SIGKILL if step < 5 else 0)
+    assert load_content(1, path)["what"] == ("old" if step < 5 else "new")
+    save_content({"what": "newer"}, 1, path)
+    assert load_content(1, path)["what"] == "newer"
 
 
 def test_a_model_of_another_version_is_known_beforehand(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ With `model`, `tone`, `features` and `fit` the only importer of scikit-learn and
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,11 @@ def save_content(content: Mapping[str, Any], version: int, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         for target, data in ((_manifest(path), (json.dumps(manifest, indent=1) + "\n").encode()), (path, raw)):
             beside = target.with_name(f"{target.name}.new")
-            beside.write_bytes(data)
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                # Else a machine that loses its power may be left with the name and without the content.
+                os.fsync(file.fileno())
             beside.replace(target)
     except OSError as error:
         raise ModelError(f"{path}: the model cannot be written ({error.strerror}); name another file with -o") from None
