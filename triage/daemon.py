@@ -324,9 +324,12 @@ class Daemon:
             idle = self._busy.acquire(timeout=1)
         if idle:
             self._busy.release()
-        self._scheduler.shutdown(wait=False)
+        # A thread that still waits for the network while the interpreter is taken down can make it crash.
+        self._scheduler.shutdown(wait=idle)
+        for watcher in self._watchers.values():
+            watcher.join(1)
         log.info("ended")
-        return idle
+        return idle and not any(watcher.is_alive() for watcher in self._watchers.values())
 
 
 def _in_words(seconds: float) -> str:
