@@ -199,6 +199,7 @@ def test_a_weekday_is_the_coming_one(weekday: int) -> None:
         ("Could we meet one day next week?", "2026-01-12"),
         ("Martes 13: 8.00", "2026-01-13T08:00"),
         ("Please call me before 4.", "2026-01-07T16:00"),
+        ("Could I ring you tomorrow around sixish?", "2026-01-08T18:00"),
         ("¿Puedo llamarla mañana a las 9:15?", "2026-01-08T09:15"),
         ("Venga el viernes a las 6:00 a. m.", "2026-01-09T06:00"),
         ("Could you come Monday at half three?", "2026-01-12T15:30"),
@@ -269,7 +270,16 @@ words = st.sampled_from(
 )
 
 
-@given(st.lists(words, max_size=14).map(" ".join), st.booleans())
+more_words = st.sampled_from(
+    "sixish 3ish midday half past quarter to till ten three y media cuarto menos diez entre de para desde 7:30 07h15 15 h 40 "
+    "0930 hrs hs 3p 7:45a 25:00 a. m. p. 9-10 1-4 and or & friday's fridays lun jue week from this last every following that "
+    "same evening day misma hora time of April 31 30 29 20th sixteenth first month del antes within in dentro 99 school days "
+    "weeks horas two couple end weekend halloween valentine's right away now tonight pasado hoy 2026-02-30 moved instead was "
+    "quiz o'clock through 0:30 24:00 23.59".split()
+)
+
+
+@given(st.lists(st.one_of(words, more_words), max_size=14).map(" ".join), st.booleans())
 def test_any_words_give_dates_ahead(text: str, day_first: bool) -> None:
     """No exception, nothing in the past or beyond the horizon, and the words are the mail's own."""
     for due in find_dates(text, WRITTEN, day_first=day_first):

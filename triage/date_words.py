@@ -244,7 +244,7 @@ _LED = re.compile(r"\b(?:from|between|entre|de|las)\s+$", re.IGNORECASE)
 
 def _time(text: str) -> tuple[int, int, int]:
     """Hour, minute and half of the day of one hour's words."""
-    text = re.sub(r"\s+", " ", text.lower())
+    text = re.sub(r"\s+", " ", re.sub(r"ish\b", "", text.lower()))
     for words, (hour, minute) in _NAMED.items():
         if words in text:
             return hour, minute, 0
