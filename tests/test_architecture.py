@@ -19,7 +19,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"beside"}),
     frozenset({"observe"}),
     frozenset({"fit_tone"}),
-    frozenset({"apply", "draft_figures", "fit", "worker"}),
+    frozenset({"adapt", "apply", "draft_figures", "fit", "worker"}),
     frozenset({"figures", "ledger", "originals", "rebuild"}),
     frozenset({"connection", "credentials", "judge", "lock", "mailbox", "model", "store", "tone"}),
     frozenset({"oauth2"}),

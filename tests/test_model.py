@@ -221,12 +221,18 @@ def test_killed_while_it_is_written_a_whole_model_stands_there(tmp_path: Path, s
     assert load_content(1, path)["what"] == "newer"
 
 
-def test_a_model_of_another_version_is_known_beforehand(tmp_path: Path) -> None:
-    """Told from the manifest, without loading scikit-learn."""
-    path = tmp_path / "m.skops"
-    path.with_suffix(".json").write_text(json.dumps({"format": MODEL_FORMAT - 1}))
-    assert is_outdated(path)
-    assert not is_outdated(SHIPPED)
+def test_an_own_model_of_another_version_or_base_is_known_beforehand(tmp_path: Path) -> None:
+    """Told from the manifests, without loading scikit-learn."""
+    own, shipped_hash = tmp_path / "m.skops", hashlib.sha256(SHIPPED.read_bytes()).hexdigest()
+    for manifest, outdated in (
+        ({"format": MODEL_FORMAT, "base": shipped_hash}, False),
+        ({"format": MODEL_FORMAT - 1, "base": shipped_hash}, True),
+        ({"format": MODEL_FORMAT, "base": "0" * 64}, True),
+        ({"format": MODEL_FORMAT}, True),
+        ([], True),
+    ):
+        own.with_suffix(".json").write_text(json.dumps(manifest))
+        assert is_outdated(own) == outdated
 
 
 @pytest.mark.parametrize("name", ["triage.skops", "tone.skops"])
@@ -255,41 +261,18 @@ def test_training_is_repeatable_and_learns(small: models.Model) -> None:
     assert sum(j.verdict.primary == j.record.primary for j in judged) > 0.8 * len(judged)
 
 
-@pytest.mark.xdist_group("small model")
-def test_a_correction_weighs_more_than_a_mail(small: models.Model) -> None:
-    """What the parent says of a kind of mail is learned."""
-    text = "Robotics kit return\nThe robotics kits go back to the maker space shelf, thank you."
-    message = parse_message(
-        b"From: t@x.example\r\nSubject: Robotics kit return\r\n\r\nThe robotics kits go back to the shelf."
-    )
-    facts = [find_facts(message, NOBODY)]
-    before = small.score([message], facts)[0].labels["homework"]
-    after = train.train(SMALL, (), [(text, ("homework",))] * 3, small).score([message], facts)[0].labels["homework"]
-    assert after > before
-
-
 @pytest.mark.parametrize("classes", [2, 5])
 def test_the_trees_are_scikit_learns(classes: int) -> None:
     """The arrays that are kept give the probabilities of the model that they were taken from."""
     draw = np.random.default_rng(0)
     features = draw.normal(size=(500, 12)).astype(np.float32)
     truth = np.digitize(features[:, 0] * features[:, 1], np.linspace(-0.5, 0.5, classes - 1))
-    second = combined(features, truth, np.ones(500))
+    second = combined(features, truth)
     linear = LogisticRegression(C=0.05, max_iter=3000).fit(features, truth)
-    grown = grow_trees(features, truth, np.ones(500))
+    grown = grow_trees(features, truth)
     both = (linear.predict_proba(features) + grown.predict_proba(features)) / 2
     np.testing.assert_allclose(second.probabilities(features), both, atol=1e-4)
     assert second.probabilities(features).shape == (500, classes)
-
-
-def test_a_weight_is_a_number_of_times() -> None:
-    """An example that weighs three is learned as one that is there thrice."""
-    draw = np.random.default_rng(1)
-    features, truth = draw.normal(size=(200, 6)).astype(np.float32), np.arange(200) % 2
-    times = np.where(np.arange(200) < 20, 3, 1)
-    once = grow_trees(features, truth, times.astype(np.float64))
-    thrice = grow_trees(features.repeat(times, axis=0), truth.repeat(times), np.ones(times.sum()))
-    np.testing.assert_allclose(once.predict_proba(features), thrice.predict_proba(features))
 
 
 def test_too_little_is_told() -> None:

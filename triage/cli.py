@@ -27,7 +27,7 @@ from triage.judge import Context, Household, Judgement, RawMail
 from triage.observe import Report
 from triage.plan import Correction
 from triage.prompts import Wording
-from triage.resources import corpus_path, model_path, own_model_path
+from triage.resources import corpus_path, model_path, own_model_path, shipped_model_path
 from triage.session import Session, describe, system_clock
 from triage.sources import Source, find_mails
 from triage.store import Store
@@ -312,20 +312,19 @@ def train_model(
     from triage import model as models  # noqa: PLC0415 - scikit-learn is loaded only where it is used
     from triage.corpus import load_corpus, load_drafts, load_sentences  # noqa: PLC0415
 
-    folder = corpus or corpus_path()
-    records, sentences = load_corpus(folder), load_sentences(folder)
+    folder, base = corpus or corpus_path(), shipped_model_path()
     path = model_path(settings.state_path)
+    records = load_corpus(folder) if corpus is not None or report else []
     if corpus is not None:
         path = output or corpus.resolve().parent / "triage.skops"
-        fitted = train.train(records, sentences)
+        fitted = train.train(records, load_sentences(folder))
         models.save(fitted, path)
         say(f"trained on {sum(r.split == 'train' for r in records)} mails, written to {path}")
         _train_tone(load_drafts(folder), path.with_name("tone.skops"))
     elif corrected := corrections_in(settings.state_path):
-        ensure_model(settings.state_path)
-        fitted = train.train(records, sentences, corrected, models.load(path))
+        fitted = train.learn(models.load(base), corrected)
         path = output or own_model_path(settings.state_path)
-        models.save(fitted, path)
+        models.save(fitted, path, base)
         say(f"learned from {len(corrected)} corrections, written to {path}")
     elif report:
         fitted = models.load(path)

@@ -21,7 +21,7 @@ from triage.apply import StoppedError
 from triage.config import Config, default_config_path, default_state_path, load_config
 from triage.errors import ModelError, TriageError, UsageError
 from triage.lock import StateLock, prepare_folder
-from triage.resources import corpus_path, is_outdated, model_path, own_model_path
+from triage.resources import corpus_path, is_outdated, model_path, own_model_path, shipped_model_path
 from triage.session import Session
 from triage.store import Store
 from triage.text import clean
@@ -210,17 +210,16 @@ def corrections_in(state: Path) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def ensure_model(state: Path) -> None:
-    """A parent's model of another version of this program is made anew from the shipped corpus, once."""
+    """A parent's own model that was moved away from another shipped one is made anew from the present one."""
     path = model_path(state)
     if not path.exists():
         raise ModelError(f"{path}: the model is missing; run `triage train --corpus {corpus_path()}`")
     if path != own_model_path(state) or not is_outdated(path):
         return
-    say("your own model is of another version of triage; making it anew, which takes some minutes")
     from triage import model as models  # noqa: PLC0415
     from triage import train  # noqa: PLC0415
-    from triage.corpus import load_corpus, load_sentences  # noqa: PLC0415
 
     prepare_folder(state)
-    records, sentences = load_corpus(corpus_path()), load_sentences(corpus_path())
-    models.save(train.train(records, sentences, corrections_in(state)), path)
+    base = shipped_model_path()
+    models.save(train.learn(models.load(base), corrections_in(state)), path, base)
+    say("your own model was made anew: the one that it builds on is another now")

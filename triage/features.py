@@ -201,10 +201,10 @@ def idf_of(counts: Matrices, kept: Sequence[npt.NDArray[np.int32]]) -> list[Floa
 
 def _narrowed(matrix: sp.csr_matrix, columns: npt.NDArray[np.int32]) -> sp.csr_matrix:
     """The named columns alone."""
-    position = np.full(matrix.shape[1], -1, dtype=np.int32)
-    position[columns] = np.arange(len(columns), dtype=np.int32)
-    places = position[matrix.indices]
-    there = places >= 0
+    # Looked up one by one: a table of all the hashes would take longer to fill than a single mail takes to judge.
+    places = np.searchsorted(columns, matrix.indices).astype(np.int32)
+    there = places < len(columns)
+    there[there] = columns[places[there]] == matrix.indices[there]
     starts = np.concatenate([[0], np.cumsum(there)])[matrix.indptr]
     return sp.csr_matrix((matrix.data[there], places[there], starts), shape=(matrix.shape[0], len(columns)))
 
@@ -238,7 +238,8 @@ def quantized(coef: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
 
 def restored(codes: npt.NDArray[np.int8], scale: Floats) -> Floats:
     """Coefficients from what `quantized` made."""
-    shares = codes.astype(np.float32) / 127
+    # Column by column in memory, as a product with sparse rows reads it; else each product would copy all of it.
+    shares = np.asfortranarray(codes).astype(np.float32, order="F") / np.float32(127)
     return cast("Floats", np.sign(shares) * shares**2 * scale)
 
 
@@ -277,10 +278,16 @@ class First:
 def count(batch: Batch, vectorizers: Sequence[HashingVectorizer]) -> Counts:
     """Count words and characters of each sentence; a message's are the sum of its sentences'."""
     by_sentence = count_sentences(batch.sentences, vectorizers)
-    rows, number = len(batch.bounds) - 1, len(batch.sentences)
-    sums = sp.csr_matrix((np.ones(number, np.float32), (batch.owner(), np.arange(number))), shape=(rows, number))
-    by_message = [sp.csr_matrix(sums @ matrix) for matrix in by_sentence]
+    by_message = [_summed(matrix, batch.bounds) for matrix in by_sentence]
     return Counts(by_sentence, [*by_message, sp.csr_matrix(vectorizers[2].transform(batch.envelopes))])
+
+
+def _summed(matrix: sp.csr_matrix, bounds: npt.NDArray[np.int64]) -> sp.csr_matrix:
+    """The sums of rows `bounds[i]:bounds[i+1]`; what they have in common stands twice until it is added up."""
+    shape = (len(bounds) - 1, matrix.shape[1])
+    summed = sp.csr_matrix((matrix.data, matrix.indices, matrix.indptr[bounds]), shape=shape, copy=True)
+    summed.sum_duplicates()
+    return summed
 
 
 def count_sentences(sentences: Sequence[str], vectorizers: Sequence[HashingVectorizer]) -> list[sp.csr_matrix]:

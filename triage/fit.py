@@ -65,7 +65,7 @@ class Example:
     """One labelled message to learn from. `evidence` are (label or flag, words of the message) pairs,
     `due` its dates to keep (ISO, local) and what they are for, None where that is not known.
 
-    `group` keeps an author's mails together when folds are made; `weight` counts the example so many times.
+    `group` keeps an author's mails together when folds are made.
     """
 
     message: Message
@@ -77,7 +77,6 @@ class Example:
     due: Mapping[str, What] | None
     group: str
     forged: bool = False
-    weight: float = 1.0
 
     @property
     def school(self) -> bool:
@@ -115,15 +114,12 @@ class _Targets:
     message: npt.NDArray[np.bool_]
     primary: npt.NDArray[np.int64]
     school: npt.NDArray[np.bool_]
-    weight: npt.NDArray[np.float64]
     group: npt.NDArray[np.str_]
 
 
-def fit(examples: Sequence[Example], said: Sequence[Said] = (), base: Model | None = None) -> Model:
+def fit(examples: Sequence[Example], said: Sequence[Said] = ()) -> Model:
     """Learn from labelled messages of at least two groups, and from single sentences. The same give the same model.
 
-    With a `base`, only the first layer is learned anew, and what the base knows of combining it is kept: some more
-    examples do not change that, and it is most of the work.
     Raises `ModelError` where there is too little to learn from.
     """
     if len({example.group for example in examples}) < 2 or not {e.primary for e in examples} >= set(PRIMARIES):
@@ -137,8 +133,6 @@ def fit(examples: Sequence[Example], said: Sequence[Said] = (), base: Model | No
         raise ModelError(f"too little to learn from: the corpus holds no mail of this kind: {', '.join(missing)}")
     everything = np.ones(len(examples), dtype=bool)
     first = _fit_first(spoken, counts, targets, everything)
-    if base is not None:
-        return replace(base, first=first)
     unseen = _out_of_fold(batch, counts, spoken, targets)
     standard = StandardScaler().fit(unseen)
     scale = Scale(standard.mean_.astype(np.float32), standard.scale_.astype(np.float32))
@@ -167,13 +161,7 @@ def _spoken(
         [sp.csr_matrix(sp.vstack(pair)) for pair in zip(counts.sentence, alone, strict=True)],
         np.vstack([_of_sentences(examples, batch), of_spans.reshape(-1, width), of_said.reshape(-1, width)]),
         np.concatenate([owner, np.array([index for index, _, _ in spans], np.int64), np.full(len(said), -1)]),
-        np.concatenate(
-            [
-                [examples[index].weight for index in owner],
-                [_SPAN_WEIGHT * examples[index].weight for index, _, _ in spans],
-                np.ones(len(said)),
-            ]
-        ),
+        np.concatenate([np.ones(len(owner)), np.full(len(spans), _SPAN_WEIGHT), np.ones(len(said))]),
     )
 
 
@@ -205,7 +193,6 @@ def _targets(examples: Sequence[Example]) -> _Targets:
         message,
         np.array([PRIMARIES.index(e.primary) for e in examples]),
         np.array([e.school for e in examples]),
-        np.array([e.weight for e in examples]),
         np.array([e.group for e in examples]),
     )
 
@@ -231,7 +218,7 @@ def _fit_first(spoken: _Spoken, counts: Counts, targets: _Targets, learn: npt.ND
         (learn if name in OF_ALL_MAIL else learn & school, targets.message[:, column])
         for column, name in enumerate(MESSAGE_TARGETS)
     ]
-    return First(sentence, _fit_linear(counts.message, learn, kept, (message_sets, targets.weight)))
+    return First(sentence, _fit_linear(counts.message, learn, kept, (message_sets, np.ones(len(learn)))))
 
 
 _Sets = Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
@@ -284,8 +271,8 @@ def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, Second], T
     likely_school = np.ones(len(school))
     for name, truth in columns.items():
         learn = np.ones_like(school) if name in OF_ALL_MAIL else school
-        second[name] = combined(scaled[learn], truth[learn], targets.weight[learn])
-        unseen = _cross_probabilities(scaled[learn], truth[learn], targets.weight[learn], targets.group[learn])[:, 1]
+        second[name] = combined(scaled[learn], truth[learn])
+        unseen = _cross_probabilities(scaled[learn], truth[learn], targets.group[learn])[:, 1]
         if name == "school":
             likely_school = unseen
         if name == "forged":
@@ -295,10 +282,8 @@ def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, Second], T
             best[name] = float(np.quantile(unseen[truth[learn]], 1 - _NOT_TO_MISS))
         else:
             best[name] = _best_threshold(unseen, truth[learn])
-    second["primary"] = combined(scaled[school], targets.primary[school], targets.weight[school])
-    primary = _cross_probabilities(
-        scaled[school], targets.primary[school], targets.weight[school], targets.group[school]
-    )
+    second["primary"] = combined(scaled[school], targets.primary[school])
+    primary = _cross_probabilities(scaled[school], targets.primary[school], targets.group[school])
     right = np.unique(targets.primary[school])[primary.argmax(axis=1)] == targets.primary[school]
     thresholds = Thresholds(
         school=best["school"],
@@ -310,17 +295,15 @@ def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, Second], T
     return second, thresholds
 
 
-def combined(features: Floats, truth: npt.NDArray[Any], weight: npt.NDArray[np.float64]) -> Second:
+def combined(features: Floats, truth: npt.NDArray[Any]) -> Second:
     """The second layer's part of one target."""
-    linear = LogisticRegression(C=_SECOND_C, max_iter=3000).fit(features, truth, weight)
-    trees = grow_trees(features, truth, weight)
+    linear = LogisticRegression(C=_SECOND_C, max_iter=3000).fit(features, truth)
+    trees = grow_trees(features, truth)
     coef, intercept = linear.coef_.astype(np.float32), linear.intercept_.astype(np.float32)
     return Second(coef, intercept, _packed_trees(trees))
 
 
-def grow_trees(
-    features: Floats, truth: npt.NDArray[Any], weight: npt.NDArray[np.float64]
-) -> HistGradientBoostingClassifier:
+def grow_trees(features: Floats, truth: npt.NDArray[Any]) -> HistGradientBoostingClassifier:
     """Few and small trees: what is left for them is little, and the file is to stay small."""
     trees = HistGradientBoostingClassifier(
         max_iter=40,
@@ -331,9 +314,7 @@ def grow_trees(
         early_stopping=False,
         random_state=0,
     )
-    # A weight is a number of times; given as weights, scikit-learn's binning takes a hundred times as long.
-    times = np.rint(weight).astype(np.int64)
-    return trees.fit(features.repeat(times, axis=0), truth.repeat(times))
+    return trees.fit(features, truth)
 
 
 def _packed_trees(model: HistGradientBoostingClassifier) -> Trees:
@@ -359,7 +340,7 @@ def _packed_trees(model: HistGradientBoostingClassifier) -> Trees:
 
 
 def _cross_probabilities(
-    features: Floats, truth: npt.NDArray[Any], weight: npt.NDArray[np.float64], group: npt.NDArray[np.str_]
+    features: Floats, truth: npt.NDArray[Any], group: npt.NDArray[np.str_]
 ) -> npt.NDArray[np.float64]:
     """Probabilities (rows, classes) of each row by a model that did not see the row's author."""
     classes = np.unique(truth)
@@ -367,7 +348,7 @@ def _cross_probabilities(
     for learn, held in GroupKFold(min(_FOLDS, len(set(group.tolist())))).split(features, groups=group):
         seen = np.unique(truth[learn])
         if len(seen) > 1:
-            model = combined(features[learn], truth[learn], weight[learn])
+            model = combined(features[learn], truth[learn])
             found[np.ix_(held, np.isin(classes, seen))] = model.probabilities(features[held])
     return found
 
@@ -420,8 +401,8 @@ def _fit_dates(
         rows[learn] = True
         logits[held] = learned(rows).decide([counts[0][held]])[:, 0]
     seen = date_view([e.message for e in told], facts, logits, view[numbers])
-    unseen = _cross_probabilities(seen, truth != "", weight, group)[:, 1]
-    return learned(everything), combined(seen, truth != "", weight), _best_threshold(unseen, truth != "")
+    unseen = _cross_probabilities(seen, truth != "", group)[:, 1]
+    return learned(everything), combined(seen, truth != ""), _best_threshold(unseen, truth != "")
 
 
 def _date_truth(example: Example) -> list[str]:

@@ -60,18 +60,17 @@ def fit(drafts: Sequence[Draft]) -> ToneModel:
         linear = _fit_linear([matrix[learn] for matrix in counts], said.truth[learn])
         unseen[held] = linear.decide([matrix[held] for matrix in counts])
     view = in_context(unseen, said.draft)
-    weight = np.ones(len(view))
     likely = np.zeros(said.truth.shape)
     for learn, held in _folds(said):
         for column in range(len(TARGETS)):
-            part = combined(view[learn], said.truth[learn, column], weight[learn])
+            part = combined(view[learn], said.truth[learn, column])
             likely[held, column] = part.probabilities(view[held])[:, 1]
     limits = Limits(
         charged=(charged := _limit(likely[:, 0], said.truth[:, 0])),
         letter=max(charged, _letter_limit(likely[:, 0], said, drafts)),
         tones={tone: _best(likely[:, column], said.truth[:, column]) for column, tone in enumerate(TONES, start=1)},
     )
-    second = {name: combined(view, said.truth[:, column], weight) for column, name in enumerate(TARGETS)}
+    second = {name: combined(view, said.truth[:, column]) for column, name in enumerate(TARGETS)}
     return ToneModel(vectorizers, _fit_linear(counts, said.truth), second, limits)
 
 

@@ -20,14 +20,18 @@ from triage.errors import ModelError
 from triage.features import Linear, quantized, restored
 
 
-def save_content(content: Mapping[str, Any], version: int, path: Path) -> None:
-    """Write a model's parts beside their place and then into it. Raises `ModelError` where that cannot be."""
+def save_content(content: Mapping[str, Any], version: int, path: Path, base: Path | None = None) -> None:
+    """Write a model's parts beside their place and then into it; `base` is the file of the model that it was made from.
+
+    Raises `ModelError` where that cannot be.
+    """
     raw = skops.io.dumps({"format": version, **content}, compression=zipfile.ZIP_DEFLATED, compresslevel=6)
     manifest = {
         "format": version,
         "sha256": hashlib.sha256(raw).hexdigest(),
         # Between the two writes below the old file stands beside the new manifest.
         "before": _hash_of(path),
+        "base": base and _hash_of(base),
         "scikit-learn": sklearn.__version__,
     }
     try:

@@ -110,8 +110,8 @@ def _evidence(spoken: Sequence[str], likely: Floats) -> dict[Label | Flag, tuple
 # --- Keeping ---------------------------------------------------------------------------------------------
 
 
-def save(model: Model, path: Path) -> None:
-    """Write the model to a file, whole or not at all."""
+def save(model: Model, path: Path, base: Path | None = None) -> None:
+    """Write the model to a file, whole or not at all; `base` is the file of the model that it was moved away from."""
     content = {
         "first": {
             name: packed(part) for name, part in (("sentence", model.first.sentence), ("message", model.first.message))
@@ -129,7 +129,7 @@ def save(model: Model, path: Path) -> None:
             "dates": model.thresholds.dates,
         },
     }
-    save_content(content, MODEL_FORMAT, path)
+    save_content(content, MODEL_FORMAT, path, base)
 
 
 def load(path: Path) -> Model:

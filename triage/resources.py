@@ -41,10 +41,17 @@ def corpus_path() -> Path:
     return shipped("models") / "corpus"
 
 
-def is_outdated(model: Path) -> bool:
-    """Whether a model was written by another version of this program; told without loading scikit-learn."""
+def is_outdated(own: Path) -> bool:
+    """Whether a parent's own model was made from another shipped one, or for another version of this program.
+
+    Told without loading scikit-learn.
+    """
+    mine, shipped_one = _manifest(own), _manifest(shipped_model_path())
+    return mine.get("format") != MODEL_FORMAT or mine.get("base") != shipped_one.get("sha256")
+
+
+def _manifest(model: Path) -> dict[str, object]:
     try:
-        written = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))["format"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return bool(written != MODEL_FORMAT)
+        return dict(json.loads(model.with_suffix(".json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}

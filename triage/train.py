@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from triage.adapt import Corrected, adapt
 from triage.classify import LABELS, PRIMARIES, classify
 from triage.config import Config
 from triage.corpus import Record, Sentence
@@ -14,9 +15,7 @@ from triage.model import Model
 from triage.text import Parts
 
 # The corpus is read as on a machine where nothing is configured: no child, no school, no zone is known.
-_NOBODY = Config(timezone="UTC").model_copy(update={"timezone": "UTC"})
-# One correction by the parent weighs as much as so many mails of the corpus.
-CORRECTION_WEIGHT = 5.0
+NOBODY = Config(timezone="UTC").model_copy(update={"timezone": "UTC"})
 
 
 def examples_of(records: Iterable[Record]) -> list[Example]:
@@ -29,7 +28,7 @@ def _example(record: Record) -> Example:
     asks = {*record.flags, *(["needs_reply"] if record.needs_reply else []), *(["urgent"] if record.urgent else [])}
     return Example(
         message=message,
-        facts=find_facts(message, _NOBODY),
+        facts=find_facts(message, NOBODY),
         labels=frozenset(label for label in LABELS if label in record.labels),
         primary=record.primary,
         asks=frozenset(asks) if record.school else frozenset(),  # type: ignore[arg-type]
@@ -40,41 +39,9 @@ def _example(record: Record) -> Example:
     )
 
 
-def corrections_of(rows: Iterable[tuple[str, Sequence[str]]]) -> list[Example]:
-    """Examples from (subject line and own words, labels) of mails that the parent corrected."""
-    found = []
-    for text, labels in rows:
-        subject, _, own = text.partition("\n")
-        message = replace(_EMPTY, subject=subject, parts=Parts(own=own))
-        primary = next(name for name in PRIMARIES if name in labels)
-        found.append(
-            Example(
-                message=message,
-                facts=find_facts(message, _NOBODY),
-                labels=frozenset(label for label in LABELS if label in labels),
-                primary=primary,
-                asks=frozenset(),
-                evidence=(),
-                due=None,
-                group="parent",
-                weight=CORRECTION_WEIGHT,
-            )
-        )
-    return found
-
-
-_EMPTY = parse_message(b"Subject: .\r\n\r\n")
-
-
-def train(
-    records: Sequence[Record],
-    sentences: Sequence[Sentence] = (),
-    corrected: Sequence[tuple[str, Sequence[str]]] = (),
-    base: Model | None = None,
-) -> Model:
-    """Fit on the training split, on sentences, and on the parent's own corrections; `base` as in `fit`."""
-    examples = examples_of(r for r in records if r.split == "train") + corrections_of(corrected)
-    return fit(examples, [_said(sentence) for sentence in sentences], base)
+def train(records: Sequence[Record], sentences: Sequence[Sentence] = ()) -> Model:
+    """Fit on the training split and on sentences."""
+    return fit(examples_of(r for r in records if r.split == "train"), [_said(sentence) for sentence in sentences])
 
 
 def _said(sentence: Sentence) -> Said:
@@ -82,10 +49,27 @@ def _said(sentence: Sentence) -> Said:
     return Said(sentence.text, names, "not_school" not in sentence.marks)  # type: ignore[arg-type]
 
 
+def learn(base: Model, rows: Iterable[tuple[str, Sequence[str]]]) -> Model:
+    """The base, moved by (subject line and own words, labels) of mails that the parent corrected."""
+    return adapt(base, [_corrected(text, labels) for text, labels in rows])
+
+
+def _corrected(text: str, labels: Sequence[str]) -> Corrected:
+    subject, _, own = text.partition("\n")
+    message = replace(_EMPTY, subject=subject, parts=Parts(own=own))
+    primary = next(name for name in PRIMARIES if name in labels)
+    return Corrected(
+        message, find_facts(message, NOBODY), frozenset(label for label in LABELS if label in labels), primary
+    )
+
+
+_EMPTY = parse_message(b"Subject: .\r\n\r\n")
+
+
 def judge(records: Sequence[Record], model: Model) -> list[Judged]:
     """Verdicts on corpus records."""
     messages = [parse_message(record.to_bytes()) for record in records]
-    facts = [find_facts(message, _NOBODY) for message in messages]
+    facts = [find_facts(message, NOBODY) for message in messages]
     scores = model.score(messages, facts)
     return [
         Judged(record, m, classify(m, f, s, model.thresholds))
