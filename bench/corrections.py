@@ -1,9 +1,9 @@
 """What a parent's corrections do to a model that never saw the authors of the parent's mail.
 
 `python -m bench.corrections` (ten minutes, most of it that model): four parents, with three authors each, correct half
-of their mail, where its labels are wrong or it is in Review. Measured on the other half, on the nine other authors' mail,
-and on what was wrong once more, as the next of its kind would be: without a third of its sentences and a seventh of its
-words.
+of their mail, where its labels are wrong or it is in Review. Measured on the other half, on the nine other authors'
+mail, and on what was wrong once more, as the next of its kind would be: without a third of its sentences and a seventh
+of its words.
 """
 
 import sys
