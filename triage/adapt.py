@@ -21,12 +21,14 @@ from triage.classify import LABELS, Label, Primary
 from triage.facts import Facts
 from triage.features import (
     MESSAGE_TARGETS,
+    NET_TARGETS,
     SENTENCE_TARGETS,
     First,
     Linear,
     Matrices,
     count,
     make_batch,
+    net_features,
     quantized,
     restored,
     weighed,
@@ -62,9 +64,13 @@ def adapt(base: Model, corrected: Sequence[Corrected]) -> Model:
     likely = base.first.sentence.decide(counts.sentence)
     for start, stop in pairwise(batch.bounds):
         _told_by_one(spoken[start:stop, :-1], likely[start:stop, :-1])
+    sentence, message, net = base.first.sentence, base.first.message, base.first.net
+    of_net = whole[:, [MESSAGE_TARGETS.index(name) for name in NET_TARGETS]]
+    seen = net_features(counts.message, net.kept, net.idf)
     first = First(
-        _moved(base.first.sentence, counts.sentence, spoken),
-        _moved(base.first.message, counts.message, whole),
+        _moved(sentence, counts.sentence, spoken),
+        _moved(message, counts.message, whole),
+        replace(net, straight=_changed(net.straight, seen, net.decide(counts.message), net.idf, of_net)),
     )
     return replace(base, first=first)
 
@@ -92,19 +98,25 @@ def _told_by_one(truth: npt.NDArray[np.int8], likely: Floats) -> None:
 
 
 def _moved(linear: Linear, counts: Matrices, truth: npt.NDArray[np.int8]) -> Linear:
-    """Linear models after the rows were learned; `truth` (rows, targets) is 1, 0, or -1 where it is not known."""
     features = weighed(counts, linear.kept, linear.idf)
+    return replace(linear, coef=_changed(linear.coef, features, linear.decide(counts), linear.idf, truth))
+
+
+def _changed(
+    coef: Floats, features: sp.csr_matrix, logits: Floats, idf: Sequence[Floats], truth: npt.NDArray[np.int8]
+) -> Floats:
+    """Weights (targets, features) after rows of these logits were learned; a truth of -1 is not known."""
     used = np.unique(features.indices)
-    features = sp.csr_matrix(features.tocsc()[:, used], dtype=np.float64)
-    idf = np.concatenate([*linear.idf])[used].astype(np.float64)
-    rarest = np.concatenate([np.full_like(weights, weights.max(initial=0)) for weights in linear.idf])[used]
-    firmness = _LOOSE + _FIRM * np.exp(rarest - idf) * idf**2
-    coef = linear.coef.copy(order="K")
+    narrow = sp.csr_matrix(features.tocsc()[:, used], dtype=np.float64)
+    weights = np.concatenate([*idf])[used].astype(np.float64)
+    rarest = np.concatenate([np.full_like(part, part.max(initial=0)) for part in idf])[used]
+    firmness = _LOOSE + _FIRM * np.exp(rarest - weights) * weights**2
+    changed = coef.copy(order="K")
     for target, known in enumerate(truth.T):
         rows = known >= 0
-        start = features[rows] @ coef[target, used] + linear.intercept[target]
-        coef[target, used] += _step(features[rows], start, np.where(known[rows] == 1, 1.0, -1.0), firmness)
-    return Linear(linear.kept, linear.idf, restored(*quantized(coef)), linear.intercept)
+        sign = np.where(known[rows] == 1, 1.0, -1.0)
+        changed[target, used] += _step(narrow[rows], logits[rows, target].astype(np.float64), sign, firmness)
+    return restored(*quantized(changed))
 
 
 def _step(

@@ -26,6 +26,8 @@ from triage.text import sentences
 _BITS = 20
 # How much words, characters and the envelope weigh beside each other.
 _SHARES = (1.0, 0.7, 0.3)
+# The network reads words and the envelope: characters made it worse.
+_READ_BY_NET, _NET_SHARES = (0, 2), (1.0, 0.3)
 _WORD = r"(?u)\b\w+\b|[?!]"
 _ANYTHING = r"\S+"
 SCHOOL_PRIMARIES: tuple[Primary, ...] = PRIMARIES[:5]
@@ -36,6 +38,8 @@ SPOKEN: tuple[Label | Flag, ...] = (*LABELS, "plan", "safety")
 SENTENCE_TARGETS: tuple[str, ...] = (*SPOKEN, "school")
 # Targets of the message layer: labels, primaries ("is it mostly this?"), asks, and those of all mail.
 MESSAGE_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), *ASKS, *OF_ALL_MAIL)
+# Targets of the network over messages.
+NET_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), "school")
 # Targets of the model of dates: whether it is one to keep, then what for.
 DATE_TARGETS: tuple[str, ...] = ("keep", *get_args(What))
 STACK_TARGETS: tuple[str, ...] = (*LABELS, *ASKS, *OF_ALL_MAIL)
@@ -243,14 +247,50 @@ def restored(codes: npt.NDArray[np.int8], scale: Floats) -> Floats:
     return cast("Floats", np.sign(shares) * shares**2 * scale)
 
 
-def weighed(counts: Matrices, kept: Sequence[npt.NDArray[np.int32]], idf: Sequence[Floats]) -> sp.csr_matrix:
+def weighed(
+    counts: Matrices, kept: Sequence[npt.NDArray[np.int32]], idf: Sequence[Floats], shares: Sequence[float] = _SHARES
+) -> sp.csr_matrix:
     """Presence times IDF, each matrix with rows of unit length times its share, side by side."""
     blocks = []
-    for matrix, columns, weights, share in zip(counts, kept, idf, _SHARES, strict=False):
+    for matrix, columns, weights, share in zip(counts, kept, idf, shares, strict=False):
         block = _narrowed(matrix, columns)
         block.data = weights[block.indices]
         blocks.append(normalize(block) * np.float32(share))
     return sp.hstack(blocks, format="csr")
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """A network with one hidden layer of rectified units over a message's words and envelope.
+
+    `kept` and `idf` as in `Linear`; `units` (units, features), `bias` (units,), `out` (targets, units), `straight`
+    (targets, features), which leads past the units and is 0 but for what corrections made of it, and `intercept`
+    (targets,).
+    """
+
+    kept: Sequence[npt.NDArray[np.int32]]
+    idf: Sequence[Floats]
+    units: Floats
+    bias: Floats
+    out: Floats
+    straight: Floats
+    intercept: Floats
+
+    def decide(self, counts: Matrices) -> Floats:
+        """Logits, (rows, targets)."""
+        features = net_features(counts, self.kept, self.idf)
+        lit = np.maximum(features @ self.units.T + self.bias, 0)
+        return cast("Floats", lit @ self.out.T + features @ self.straight.T + self.intercept)
+
+
+def net_counts(counts: Matrices) -> Matrices:
+    """Those of a message's counts that the network reads."""
+    return [counts[index] for index in _READ_BY_NET]
+
+
+def net_features(counts: Matrices, kept: Sequence[npt.NDArray[np.int32]], idf: Sequence[Floats]) -> sp.csr_matrix:
+    """What the network sees of messages' counts."""
+    return weighed(net_counts(counts), kept, idf, _NET_SHARES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,16 +303,18 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """Both readings of a mail."""
+    """The readings of a mail: by its sentences, and twice as a whole."""
 
     sentence: Linear
     message: Linear
+    net: Net
 
     def features(self, batch: Batch, counts: Counts) -> tuple[Floats, Floats]:
         """(what the second layer sees, logits of the sentences)."""
         by_sentence = self.sentence.decide(counts.sentence)
-        by_message = self.message.decide(counts.message)
-        return np.hstack([_pooled(by_sentence, batch.bounds), by_message, batch.dense]), by_sentence
+        lengths = np.array([len(sentence.split()) + 1 for sentence in batch.sentences], dtype=np.float32)
+        readings = (self.message.decide(counts.message), self.net.decide(counts.message))
+        return np.hstack([_pooled(by_sentence, lengths, batch.bounds), *readings, batch.dense]), by_sentence
 
 
 def count(batch: Batch, vectorizers: Sequence[HashingVectorizer]) -> Counts:
@@ -296,12 +338,18 @@ def count_sentences(sentences: Sequence[str], vectorizers: Sequence[HashingVecto
     return [sp.csr_matrix(vectorizer.transform(masked)) for vectorizer in vectorizers[:2]]
 
 
-def _pooled(logits: Floats, bounds: npt.NDArray[np.int64]) -> Floats:
-    """Each message's sentence logits as one row: best, best two, mean, subject, opening, end, mean probability."""
+def _pooled(logits: Floats, lengths: Floats, bounds: npt.NDArray[np.int64]) -> Floats:
+    """Each message's sentence logits as one row.
+
+    Best, best two, mean, subject, opening, end, mean probability; where in the mail the best stands; how much of the
+    mail, by sentences and by words, speaks of each target; for each label, of how many sentences it is the likeliest.
+    """
     rows = []
     for start, stop in pairwise(bounds):
-        mine = logits[start:stop]
-        ordered = np.sort(mine, axis=0)
+        mine, words = logits[start:stop], lengths[start:stop, None]
+        ordered, likely, number = np.sort(mine, axis=0), expit(mine), stop - start
+        labels = mine[:, : len(LABELS)]
+        spoken = labels.argmax(axis=1)[labels.max(axis=1) > 0]
         rows.append(
             np.concatenate(
                 [
@@ -311,7 +359,12 @@ def _pooled(logits: Floats, bounds: npt.NDArray[np.int64]) -> Floats:
                     mine[0],
                     mine[1:3].max(0),
                     mine[-2:].max(0),
-                    expit(mine).mean(0),
+                    likely.mean(0),
+                    mine[1:].argmax(0) / number,
+                    (likely > 0.5).sum(0),
+                    (likely * words).sum(0) / words.sum(),
+                    np.bincount(spoken, minlength=len(LABELS)) / number,
+                    [np.log1p(number)],
                 ]
             )
         )

@@ -1,6 +1,7 @@
 """Learning: from labelled messages to a model. Used by `train` alone; scoring does not need it."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -10,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: TID251 - part of the model
+from sklearn.exceptions import ConvergenceWarning  # noqa: TID251 - part of the model
 from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
 from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of the model
 from sklearn.model_selection import GroupKFold  # noqa: TID251 - part of the model
+from sklearn.neural_network import MLPClassifier  # noqa: TID251 - part of the model
 from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, PRIMARIES, Ask, Label, Primary, Thresholds
@@ -22,6 +25,7 @@ from triage.facts import Facts, Flag
 from triage.features import (
     DATE_TARGETS,
     MESSAGE_TARGETS,
+    NET_TARGETS,
     OF_ALL_MAIL,
     SCHOOL_PRIMARIES,
     SENTENCE_TARGETS,
@@ -32,6 +36,7 @@ from triage.features import (
     First,
     Linear,
     Matrices,
+    Net,
     count,
     count_sentences,
     date_clues,
@@ -40,6 +45,8 @@ from triage.features import (
     idf_of,
     make_batch,
     make_vectorizers,
+    net_counts,
+    net_features,
     quantized,
     restored,
     weighed,
@@ -52,6 +59,8 @@ _FOLDS = 5
 # How much a span of evidence, which is learned from a second time, weighs beside a sentence.
 _SPAN_WEIGHT = 0.5
 _FIRST_C, _SECOND_C = 10.0, 0.05
+# The network's size and how often it sees each mail; words that fewer mails use say little to it.
+_UNITS, _EPOCHS, _NET_LEAST = 32, 8, 5
 # A wrong filing is to be no likelier than one in twenty; what is less sure goes to Review.
 _RIGHT_WHEN_FILED = 0.95
 # The share of mails about a plan or about danger that is to be seen.
@@ -218,7 +227,8 @@ def _fit_first(spoken: _Spoken, counts: Counts, targets: _Targets, learn: npt.ND
         (learn if name in OF_ALL_MAIL else learn & school, targets.message[:, column])
         for column, name in enumerate(MESSAGE_TARGETS)
     ]
-    return First(sentence, _fit_linear(counts.message, learn, kept, (message_sets, np.ones(len(learn)))))
+    message = _fit_linear(counts.message, learn, kept, (message_sets, np.ones(len(learn))))
+    return First(sentence, message, _fit_net(counts.message, targets, learn))
 
 
 _Sets = Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
@@ -243,9 +253,34 @@ def _fit_linear(
             model = LogisticRegression(C=_FIRST_C, class_weight="balanced", max_iter=200)
             model.fit(features[learn], truth[learn], weight[learn])
             coef[row], intercept[row] = model.coef_[0], model.intercept_[0]
-    # Rounded as the file holds them, so that a model gives the same scores before and after it was saved.
-    rounded = [weights.astype(np.float16).astype(np.float32) for weights in idf]
-    return Linear(kept, rounded, restored(*quantized(coef)), intercept)
+    # Rounded as the file holds it, so that a model gives the same scores before and after it was saved.
+    return Linear(kept, [_rounded(weights) for weights in idf], restored(*quantized(coef)), intercept)
+
+
+def _rounded(weights: Floats) -> Floats:
+    return weights.astype(np.float16).astype(np.float32)
+
+
+def _fit_net(counts: Matrices, targets: _Targets, learn: npt.NDArray[np.bool_]) -> Net:
+    """What words mean together, where a sum of weights sees each by itself; it stops before it knows all by heart."""
+    kept = frequent([matrix[learn] for matrix in net_counts(counts)], _NET_LEAST)
+    idf = [_rounded(weights) for weights in idf_of([matrix[learn] for matrix in net_counts(counts)], kept)]
+    truth = targets.message[:, [MESSAGE_TARGETS.index(name) for name in NET_TARGETS]]
+    net = MLPClassifier(
+        (_UNITS,),
+        alpha=1e-4,
+        batch_size=min(200, int(learn.sum())),
+        learning_rate_init=2e-3,
+        max_iter=_EPOCHS,
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        net.fit(net_features(counts, kept, idf)[learn], truth[learn].astype(np.int8))
+    units, out = (part.T.astype(np.float32) for part in net.coefs_)
+    bias, intercept = (part.astype(np.float32) for part in net.intercepts_)
+    straight = np.zeros((len(NET_TARGETS), units.shape[1]), dtype=np.float32)
+    return Net(kept, idf, restored(*quantized(units)), bias, out, restored(*quantized(straight)), intercept)
 
 
 def _out_of_fold(batch: Batch, counts: Counts, spoken: _Spoken, targets: _Targets) -> Floats:

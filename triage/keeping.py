@@ -17,7 +17,8 @@ import sklearn  # noqa: TID251 - part of the model
 import skops.io  # noqa: TID251 - part of the model
 
 from triage.errors import ModelError
-from triage.features import Linear, quantized, restored
+from triage.features import Linear, Net, quantized, restored
+from triage.second import Floats
 
 
 def save_content(content: Mapping[str, Any], version: int, path: Path, base: Path | None = None) -> None:
@@ -84,18 +85,35 @@ def _manifest(path: Path) -> Path:
 def packed(linear: Linear) -> dict[str, Any]:
     """A linear model in few bytes."""
     codes, scale = quantized(linear.coef)
-    return {
-        # Rising numbers are small as differences, and pack well.
-        "kept": [np.diff(columns, prepend=0).astype(np.int32) for columns in linear.kept],
-        "idf": [weights.astype(np.float16) for weights in linear.idf],
-        "codes": codes,
-        "scale": scale,
-        "intercept": linear.intercept,
-    }
+    return {**_packed_columns(linear), "codes": codes, "scale": scale, "intercept": linear.intercept}
 
 
 def unpacked(part: Mapping[str, Any]) -> Linear:
     """What `packed` made small."""
+    return Linear(*_unpacked_columns(part), restored(part["codes"], part["scale"]), part["intercept"])
+
+
+def packed_net(net: Net) -> dict[str, Any]:
+    """A network in few bytes."""
+    units, straight = quantized(net.units), quantized(net.straight)
+    plain = {"bias": net.bias, "out": net.out, "intercept": net.intercept}
+    return {**_packed_columns(net), "units": [*units], "straight": [*straight], **plain}
+
+
+def unpacked_net(part: Mapping[str, Any]) -> Net:
+    """What `packed_net` made small."""
+    units, straight = restored(*part["units"]), restored(*part["straight"])
+    return Net(*_unpacked_columns(part), units, part["bias"], part["out"], straight, part["intercept"])
+
+
+def _packed_columns(model: Linear | Net) -> dict[str, Any]:
+    return {
+        # Rising numbers are small as differences, and pack well.
+        "kept": [np.diff(columns, prepend=0).astype(np.int32) for columns in model.kept],
+        "idf": [weights.astype(np.float16) for weights in model.idf],
+    }
+
+
+def _unpacked_columns(part: Mapping[str, Any]) -> tuple[Sequence[npt.NDArray[np.int32]], Sequence[Floats]]:
     kept: Sequence[npt.NDArray[np.int32]] = [np.cumsum(steps, dtype=np.int32) for steps in part["kept"]]
-    idf = [weights.astype(np.float32) for weights in part["idf"]]
-    return Linear(kept, idf, restored(part["codes"], part["scale"]), part["intercept"])
+    return kept, [weights.astype(np.float32) for weights in part["idf"]]

@@ -1,10 +1,10 @@
 """The classifier: load, score, save. Importers of scikit-learn: `features`, `fit`, `keeping`, `tone`, and this.
 
-A mail is read twice: sentence by sentence, each sentence scored for each label by a linear model that learned
-from the evidence spans of the corpus and from single sentences, and whole, as the sum of its sentences. A second
-layer combines both with a few plain features (length, question marks, dates, kind of sender) to the probability
-of each label. It learns from scores that the first layer gave to authors it had not seen (stacked
-generalisation, Wolpert 1992), which also calibrates it.
+A mail is read sentence by sentence, each sentence scored for each label by a linear model that learned from the evidence
+spans of the corpus and from single sentences, and whole, as the sum of its sentences, by linear models and by a small
+network that sees what words mean together. A second layer combines these with a few plain features (length, question
+marks, dates, kind of sender) to the probability of each label. It learns from scores that the first layer gave to
+authors it had not seen (stacked generalisation, Wolpert 1992), which also calibrates it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ from triage.features import (
     make_batch,
     make_vectorizers,
 )
-from triage.keeping import load_content, packed, save_content, unpacked
+from triage.keeping import load_content, packed, packed_net, save_content, unpacked, unpacked_net
 from triage.message import Message
 from triage.resources import MODEL_FORMAT
 from triage.second import Floats, Scale, Second, expit
@@ -114,7 +114,9 @@ def save(model: Model, path: Path, base: Path | None = None) -> None:
     """Write the model to a file, whole or not at all; `base` is the file of the model that it was moved away from."""
     content = {
         "first": {
-            name: packed(part) for name, part in (("sentence", model.first.sentence), ("message", model.first.message))
+            "sentence": packed(model.first.sentence),
+            "message": packed(model.first.message),
+            "net": packed_net(model.first.net),
         },
         "dates": packed(model.dates),
         "keep": model.keep.to_arrays(),
@@ -138,7 +140,11 @@ def load(path: Path) -> Model:
     try:
         return Model(
             vectorizers=make_vectorizers(),
-            first=First(unpacked(content["first"]["sentence"]), unpacked(content["first"]["message"])),
+            first=First(
+                unpacked(content["first"]["sentence"]),
+                unpacked(content["first"]["message"]),
+                unpacked_net(content["first"]["net"]),
+            ),
             scale=Scale(**content["scale"]),
             second={name: Second.from_arrays(part) for name, part in content["second"].items()},
             dates=unpacked(content["dates"]),
