@@ -204,3 +204,34 @@ def test_real_replies_are_survived(path: Path) -> None:
     parts = split_parts(text)
     assert parts.own or parts.quoted or parts.signature
     assert len(parts.own) <= len(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "If you would rather not, send back the opt-out slip by Thursday.",
+        "Please confirm that you have received this letter before Monday.",
+        "If you are getting this, your daughter was picked for the spelling bee.",
+        "Thanks for getting this back to me so fast, page 4 is still missing.",
+        "(c) The science poster is due on May 3.",
+        "You are receiving this message because your student earned a place in the regional choir.",
+    ],
+)
+def test_what_looks_like_a_platforms_line_and_is_the_writers_own_stays(line: str) -> None:
+    """Words of mailing services in a sentence that says something."""
+    assert split_parts(f"Dear family,\n\n{line}\n\nMs. Ortega").own.count(line) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Opt out of these messages at any time.",
+        "You are receiving this because your child is enrolled at Birch Hill.",
+        "You received this email because you follow this class.",
+        "(c) 2025 Homeroom Apps",
+    ],
+)
+def test_a_platforms_line_goes(line: str) -> None:
+    """What a mailing service puts below."""
+    parts = split_parts(f"Dear family,\n\nMaya read aloud today.\n\n{line}")
+    assert (line in parts.own, line in parts.boilerplate) == (False, True)

@@ -1,10 +1,10 @@
 """The classifier: load, score, save. Importers of scikit-learn: `features`, `fit`, `keeping`, `tone`, and this.
 
-A mail is read sentence by sentence, each sentence scored for each label by a linear model that learned from the evidence
-spans of the corpus and from single sentences, and whole, as the sum of its sentences, by linear models and by a small
-network that sees what words mean together. A second layer combines these with a few plain features (length, question
-marks, dates, kind of sender) to the probability of each label. It learns from scores that the first layer gave to
-authors it had not seen (stacked generalisation, Wolpert 1992), which also calibrates it.
+A mail is read sentence by sentence, each sentence scored for each label by a linear model that learned from the
+evidence spans of the corpus and from single sentences, and whole, as the sum of its sentences, by linear models and by
+a small network that sees what words mean together. A second layer combines these with a few plain features (length,
+question marks, dates, kind of sender) to the probability of each label. It learns from scores that the first layer gave
+to authors it had not seen (stacked generalisation, Wolpert 1992), which also calibrates it.
 """
 
 from collections.abc import Mapping, Sequence
