@@ -17,7 +17,7 @@ import sklearn  # noqa: TID251 - part of the model
 import skops.io  # noqa: TID251 - part of the model
 
 from triage.errors import ModelError
-from triage.features import Linear, Net, quantized, restored
+from triage.features import First, Linear, Net, quantized, restored
 from triage.second import Floats
 
 
@@ -93,17 +93,33 @@ def unpacked(part: Mapping[str, Any]) -> Linear:
     return Linear(*_unpacked_columns(part), restored(part["codes"], part["scale"]), part["intercept"])
 
 
-def packed_net(net: Net) -> dict[str, Any]:
-    """A network in few bytes."""
-    units, straight = quantized(net.units), quantized(net.straight)
-    plain = {"bias": net.bias, "out": net.out, "intercept": net.intercept}
-    return {**_packed_columns(net), "units": [*units], "straight": [*straight], **plain}
+def packed_first(first: First) -> dict[str, Any]:
+    """The first layer in few bytes."""
+    sentence, net = packed(first.sentence), first.net
+    # The sentences' columns are the first of the message's, and take a twentieth of the file.
+    del sentence["kept"]
+    return {
+        "sentence": sentence,
+        "message": packed(first.message),
+        "net": {
+            **_packed_columns(net),
+            "units": [*quantized(net.units)],
+            "straight": [*quantized(net.straight)],
+            "bias": net.bias,
+            "out": net.out,
+            "intercept": net.intercept,
+        },
+    }
 
 
-def unpacked_net(part: Mapping[str, Any]) -> Net:
-    """What `packed_net` made small."""
-    units, straight = restored(*part["units"]), restored(*part["straight"])
-    return Net(*_unpacked_columns(part), units, part["bias"], part["out"], straight, part["intercept"])
+def unpacked_first(part: Mapping[str, Any]) -> First:
+    """What `packed_first` made small."""
+    message, net = unpacked(part["message"]), part["net"]
+    sentence = unpacked({**part["sentence"], "kept": part["message"]["kept"][: len(part["sentence"]["idf"])]})
+    units, straight = restored(*net["units"]), restored(*net["straight"])
+    return First(
+        sentence, message, Net(*_unpacked_columns(net), units, net["bias"], net["out"], straight, net["intercept"])
+    )
 
 
 def _packed_columns(model: Linear | Net) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from triage.features import (
     make_batch,
     make_vectorizers,
 )
-from triage.keeping import load_content, packed, packed_net, save_content, unpacked, unpacked_net
+from triage.keeping import load_content, packed, packed_first, save_content, unpacked, unpacked_first
 from triage.message import Message
 from triage.resources import MODEL_FORMAT
 from triage.second import Floats, Scale, Second, expit
@@ -113,11 +113,7 @@ def _evidence(spoken: Sequence[str], likely: Floats) -> dict[Label | Flag, tuple
 def save(model: Model, path: Path, base: Path | None = None) -> None:
     """Write the model to a file, whole or not at all; `base` is the file of the model that it was moved away from."""
     content = {
-        "first": {
-            "sentence": packed(model.first.sentence),
-            "message": packed(model.first.message),
-            "net": packed_net(model.first.net),
-        },
+        "first": packed_first(model.first),
         "dates": packed(model.dates),
         "keep": model.keep.to_arrays(),
         "scale": {"mean": model.scale.mean, "deviation": model.scale.deviation},
@@ -140,11 +136,7 @@ def load(path: Path) -> Model:
     try:
         return Model(
             vectorizers=make_vectorizers(),
-            first=First(
-                unpacked(content["first"]["sentence"]),
-                unpacked(content["first"]["message"]),
-                unpacked_net(content["first"]["net"]),
-            ),
+            first=unpacked_first(content["first"]),
             scale=Scale(**content["scale"]),
             second={name: Second.from_arrays(part) for name, part in content["second"].items()},
             dates=unpacked(content["dates"]),
