@@ -107,31 +107,29 @@ def _changed(
 ) -> Floats:
     """Weights (targets, features) after rows of these logits were learned; a truth of -1 is not known."""
     used = np.unique(features.indices)
-    narrow = sp.csr_matrix(features.tocsc()[:, used], dtype=np.float64)
     weights = np.concatenate([*idf])[used].astype(np.float64)
     rarest = np.concatenate([np.full_like(part, part.max(initial=0)) for part in idf])[used]
-    firmness = _LOOSE + _FIRM * np.exp(rarest - weights) * weights**2
+    # Weights as their changes are measured: in steps that cost the same, so that a few iterations find the least.
+    ease = (_LOOSE + _FIRM * np.exp(rarest - weights) * weights**2) ** -0.5
+    eased = sp.csr_matrix(features.tocsc()[:, used] @ sp.diags(ease))
     changed = coef.copy(order="K")
     for target, known in enumerate(truth.T):
         rows = known >= 0
         sign = np.where(known[rows] == 1, 1.0, -1.0)
-        changed[target, used] += _step(narrow[rows], logits[rows, target].astype(np.float64), sign, firmness)
+        changed[target, used] += ease * _step(eased[rows], logits[rows, target].astype(np.float64), sign)
     return restored(*quantized(changed))
 
 
 def _step(
-    features: sp.csr_matrix,
-    start: npt.NDArray[np.float64],
-    sign: npt.NDArray[np.float64],
-    firmness: npt.NDArray[np.float64],
+    features: sp.csr_matrix, start: npt.NDArray[np.float64], sign: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """The change of weights that makes logistic loss and change least; `start` are the logits without it."""
+    """The change that makes logistic loss and half its own square least; `start` are the logits without it."""
 
     def loss(change: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         margin = sign * (start + features @ change)
         pull = sign * np.exp(-np.logaddexp(0, margin))
-        value = _COUNTS_AS * np.logaddexp(0, -margin).sum() + 0.5 * firmness @ change**2
-        return float(value), firmness * change - _COUNTS_AS * (features.T @ pull)
+        value = _COUNTS_AS * np.logaddexp(0, -margin).sum() + 0.5 * change @ change
+        return float(value), change - _COUNTS_AS * (features.T @ pull)
 
-    found = minimize(loss, np.zeros(len(firmness)), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    found = minimize(loss, np.zeros(features.shape[1]), jac=True, method="L-BFGS-B")
     return cast("npt.NDArray[np.float64]", found.x)
