@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 
 from triage import figures, train
 from triage import model as models
@@ -20,10 +22,12 @@ from triage.config import Config
 from triage.corpus import load_corpus
 from triage.errors import ModelError
 from triage.facts import find_facts
-from triage.fit import combined, grow_trees
+from triage.features import count_sentences, make_vectorizers, net_features
+from triage.fit import combined, fit_net, grow_trees
 from triage.keeping import load_content, save_content
 from triage.message import parse_message
 from triage.resources import MODEL_FORMAT, corpus_path, is_outdated, shipped
+from triage.second import expit
 
 SHIPPED = shipped("models") / "triage.skops"
 MODEL = models.load(SHIPPED)
@@ -273,6 +277,22 @@ def test_the_trees_are_scikit_learns(classes: int) -> None:
     both = (linear.predict_proba(features) + grown.predict_proba(features)) / 2
     np.testing.assert_allclose(second.probabilities(features), both, atol=1e-4)
     assert second.probabilities(features).shape == (500, classes)
+
+
+def test_the_networks_are_scikit_learns() -> None:
+    """Held in eight bits they give, nearly, the probabilities of the network that they were taken from."""
+    draw = np.random.default_rng(2)
+    words = [f"word{number}" for number in range(40)]
+    counts = count_sentences([" ".join(draw.choice(words, 6)) for _ in range(400)], make_vectorizers())
+    truth = np.array([["word1" in text, "word2" in text] for text in ("word1", "word2", "word3", "word4")] * 100)
+    rows = np.arange(400) < 300
+    net = fit_net(counts, truth, rows, (8, 5, 50))
+    seen = net_features(counts, net.kept, net.idf)
+    own = MLPClassifier((8,), alpha=1e-4, batch_size=50, learning_rate_init=2e-3, max_iter=5, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        own.fit(seen[rows], truth[rows].astype(int))
+    np.testing.assert_allclose(expit(net.decide(counts)), own.predict_proba(seen), atol=0.01)
+    assert not net.straight.any()
 
 
 def test_too_little_is_told() -> None:

@@ -30,7 +30,7 @@ def one_worker(dovecot: Dovecot, tmp_path_factory: pytest.TempPathFactory) -> It
 def golden(one_worker: Days) -> State:
     """A good day, whatever the test before left behind."""
     one_worker.proxy.let_be()
-    return one_worker.day(None)[0]
+    return one_worker.good_day()
 
 
 @pytest.fixture

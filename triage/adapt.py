@@ -4,7 +4,7 @@ The weights of the first layer become those under which the corrections are like
 as the corpus determined it: the prior is the model that there is (Chelba and Acero 2004), how firm it is follows the
 diagonal of its Fisher information (Kirkpatrick et al. 2017), here how often the corpus used a word. So words that
 thousands of mails have weighed hardly move, while those of one club's newsletter do, and no mail of the corpus is
-needed. What the second layer knows of combining is kept.
+needed. The networks get weights that lead past their units. What the second layer knows of combining is kept.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ from triage.features import (
     First,
     Linear,
     Matrices,
+    Net,
     count,
     make_batch,
     net_features,
@@ -64,13 +65,13 @@ def adapt(base: Model, corrected: Sequence[Corrected]) -> Model:
     likely = base.first.sentence.decide(counts.sentence)
     for start, stop in pairwise(batch.bounds):
         _told_by_one(spoken[start:stop, :-1], likely[start:stop, :-1])
-    sentence, message, net = base.first.sentence, base.first.message, base.first.net
+    was = base.first
     of_net = whole[:, [MESSAGE_TARGETS.index(name) for name in NET_TARGETS]]
-    seen = net_features(counts.message, net.kept, net.idf)
     first = First(
-        _moved(sentence, counts.sentence, spoken),
-        _moved(message, counts.message, whole),
-        replace(net, straight=_changed(net.straight, seen, net.decide(counts.message), net.idf, of_net)),
+        _moved(was.sentence, counts.sentence, spoken),
+        _moved_net(was.sentence_net, counts.sentence, spoken),
+        _moved(was.message, counts.message, whole),
+        _moved_net(was.message_net, counts.message, of_net),
     )
     return replace(base, first=first)
 
@@ -100,6 +101,11 @@ def _told_by_one(truth: npt.NDArray[np.int8], likely: Floats) -> None:
 def _moved(linear: Linear, counts: Matrices, truth: npt.NDArray[np.int8]) -> Linear:
     features = weighed(counts, linear.kept, linear.idf)
     return replace(linear, coef=_changed(linear.coef, features, linear.decide(counts), linear.idf, truth))
+
+
+def _moved_net(net: Net, counts: Matrices, truth: npt.NDArray[np.int8]) -> Net:
+    features = net_features(counts, net.kept, net.idf)
+    return replace(net, straight=_changed(net.straight, features, net.decide(counts), net.idf, truth))
 
 
 def _changed(

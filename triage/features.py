@@ -26,8 +26,8 @@ from triage.text import sentences
 _BITS = 20
 # How much words, characters and the envelope weigh beside each other.
 _SHARES = (1.0, 0.7, 0.3)
-# The network reads words and the envelope: characters made it worse.
-_READ_BY_NET, _NET_SHARES = (0, 2), (1.0, 0.3)
+# The networks read words and, of a message, the envelope: characters made them worse.
+_READ_BY_NETS, _NET_SHARES = (0, 2), (1.0, 0.3)
 _WORD = r"(?u)\b\w+\b|[?!]"
 _ANYTHING = r"\S+"
 SCHOOL_PRIMARIES: tuple[Primary, ...] = PRIMARIES[:5]
@@ -38,7 +38,7 @@ SPOKEN: tuple[Label | Flag, ...] = (*LABELS, "plan", "safety")
 SENTENCE_TARGETS: tuple[str, ...] = (*SPOKEN, "school")
 # Targets of the message layer: labels, primaries ("is it mostly this?"), asks, and those of all mail.
 MESSAGE_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), *ASKS, *OF_ALL_MAIL)
-# Targets of the network over messages.
+# Targets of the network that reads messages; that of sentences has those of the sentence layer.
 NET_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), "school")
 # Targets of the model of dates: whether it is one to keep, then what for.
 DATE_TARGETS: tuple[str, ...] = ("keep", *get_args(What))
@@ -261,7 +261,7 @@ def weighed(
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """A network with one hidden layer of rectified units over a message's words and envelope.
+    """A network with one hidden layer of rectified units over words and, of a message, its envelope.
 
     `kept` and `idf` as in `Linear`; `units` (units, features), `bias` (units,), `out` (targets, units), `straight`
     (targets, features), which leads past the units and is 0 but for what corrections made of it, and `intercept`
@@ -284,12 +284,12 @@ class Net:
 
 
 def net_counts(counts: Matrices) -> Matrices:
-    """Those of a message's counts that the network reads."""
-    return [counts[index] for index in _READ_BY_NET]
+    """Those of the counts that a network reads; sentences have no envelope."""
+    return [counts[index] for index in _READ_BY_NETS if index < len(counts)]
 
 
 def net_features(counts: Matrices, kept: Sequence[npt.NDArray[np.int32]], idf: Sequence[Floats]) -> sp.csr_matrix:
-    """What the network sees of messages' counts."""
+    """What a network sees of the counts."""
     return weighed(net_counts(counts), kept, idf, _NET_SHARES)
 
 
@@ -303,18 +303,26 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """The readings of a mail: by its sentences, and twice as a whole."""
+    """The readings of a mail, by its sentences and as a whole, by sums of weights and by networks."""
 
     sentence: Linear
+    sentence_net: Net
     message: Linear
-    net: Net
+    message_net: Net
 
     def features(self, batch: Batch, counts: Counts) -> tuple[Floats, Floats]:
         """(what the second layer sees, logits of the sentences)."""
         by_sentence = self.sentence.decide(counts.sentence)
         lengths = np.array([len(sentence.split()) + 1 for sentence in batch.sentences], dtype=np.float32)
-        readings = (self.message.decide(counts.message), self.net.decide(counts.message))
-        return np.hstack([_pooled(by_sentence, lengths, batch.bounds), *readings, batch.dense]), by_sentence
+        seen = [
+            _pooled(by_sentence, batch.bounds),
+            _shared(by_sentence, lengths, batch.bounds),
+            _pooled(self.sentence_net.decide(counts.sentence), batch.bounds),
+            self.message.decide(counts.message),
+            self.message_net.decide(counts.message),
+            batch.dense,
+        ]
+        return np.hstack(seen), by_sentence
 
 
 def count(batch: Batch, vectorizers: Sequence[HashingVectorizer]) -> Counts:
@@ -338,28 +346,31 @@ def count_sentences(sentences: Sequence[str], vectorizers: Sequence[HashingVecto
     return [sp.csr_matrix(vectorizer.transform(masked)) for vectorizer in vectorizers[:2]]
 
 
-def _pooled(logits: Floats, lengths: Floats, bounds: npt.NDArray[np.int64]) -> Floats:
-    """Each message's sentence logits as one row.
+def _pooled(logits: Floats, bounds: npt.NDArray[np.int64]) -> Floats:
+    """Each message's sentence logits as one row: best, best two, mean, subject, opening, end, mean probability."""
+    rows = []
+    for start, stop in pairwise(bounds):
+        mine = logits[start:stop]
+        ordered = np.sort(mine, axis=0)
+        places = (ordered[-1], ordered[-2:].mean(0), mine.mean(0), mine[0], mine[1:3].max(0), mine[-2:].max(0))
+        rows.append(np.concatenate([*places, expit(mine).mean(0)]))
+    return np.array(rows, dtype=np.float32)
 
-    Best, best two, mean, subject, opening, end, mean probability; where in the mail the best stands; how much of the
-    mail, by sentences and by words, speaks of each target; for each label, of how many sentences it is the likeliest.
+
+def _shared(logits: Floats, lengths: Floats, bounds: npt.NDArray[np.int64]) -> Floats:
+    """How each message is shared out among its sentences' targets, as one row.
+
+    Where in it the best stands; how much of it, by sentences and by words, speaks of each; of how many sentences each
+    label is the likeliest; how many sentences it has.
     """
     rows = []
     for start, stop in pairwise(bounds):
-        mine, words = logits[start:stop], lengths[start:stop, None]
-        ordered, likely, number = np.sort(mine, axis=0), expit(mine), stop - start
-        labels = mine[:, : len(LABELS)]
+        mine, words, number = logits[start:stop], lengths[start:stop, None], stop - start
+        likely, labels = expit(mine), mine[:, : len(LABELS)]
         spoken = labels.argmax(axis=1)[labels.max(axis=1) > 0]
         rows.append(
             np.concatenate(
                 [
-                    ordered[-1],
-                    ordered[-2:].mean(0),
-                    mine.mean(0),
-                    mine[0],
-                    mine[1:3].max(0),
-                    mine[-2:].max(0),
-                    likely.mean(0),
                     mine[1:].argmax(0) / number,
                     (likely > 0.5).sum(0),
                     (likely * words).sum(0) / words.sum(),

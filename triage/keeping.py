@@ -95,31 +95,36 @@ def unpacked(part: Mapping[str, Any]) -> Linear:
 
 def packed_first(first: First) -> dict[str, Any]:
     """The first layer in few bytes."""
-    sentence, net = packed(first.sentence), first.net
+    sentence = packed(first.sentence)
     # The sentences' columns are the first of the message's, and take a twentieth of the file.
     del sentence["kept"]
     return {
         "sentence": sentence,
+        "sentence net": _packed_net(first.sentence_net),
         "message": packed(first.message),
-        "net": {
-            **_packed_columns(net),
-            "units": [*quantized(net.units)],
-            "straight": [*quantized(net.straight)],
-            "bias": net.bias,
-            "out": net.out,
-            "intercept": net.intercept,
-        },
+        "message net": _packed_net(first.message_net),
     }
 
 
 def unpacked_first(part: Mapping[str, Any]) -> First:
     """What `packed_first` made small."""
-    message, net = unpacked(part["message"]), part["net"]
-    sentence = unpacked({**part["sentence"], "kept": part["message"]["kept"][: len(part["sentence"]["idf"])]})
-    units, straight = restored(*net["units"]), restored(*net["straight"])
+    kept = part["message"]["kept"][: len(part["sentence"]["idf"])]
     return First(
-        sentence, message, Net(*_unpacked_columns(net), units, net["bias"], net["out"], straight, net["intercept"])
+        unpacked({**part["sentence"], "kept": kept}),
+        _unpacked_net(part["sentence net"]),
+        unpacked(part["message"]),
+        _unpacked_net(part["message net"]),
     )
+
+
+def _packed_net(net: Net) -> dict[str, Any]:
+    weights = {"units": [*quantized(net.units)], "straight": [*quantized(net.straight)]}
+    return {**_packed_columns(net), **weights, "bias": net.bias, "out": net.out, "intercept": net.intercept}
+
+
+def _unpacked_net(part: Mapping[str, Any]) -> Net:
+    units, straight = restored(*part["units"]), restored(*part["straight"])
+    return Net(*_unpacked_columns(part), units, part["bias"], part["out"], straight, part["intercept"])
 
 
 def _packed_columns(model: Linear | Net) -> dict[str, Any]:
