@@ -315,3 +315,15 @@ def test_a_quotation_is_never_cut_in_its_middle() -> None:
     quoted = re.findall("“([^”]+)”", " ".join([card.reply, *card.ask_teacher, *card.known]))
     assert quoted
     assert all(said.startswith(part.removesuffix(" …")) for part in quoted)
+
+
+@pytest.mark.parametrize("why", ["nobody knows why she left the page empty", "no sé por qué dejó la página vacía"])
+def test_a_why_is_shown_and_not_repeated(why: str) -> None:
+    """In an answer it would reproach: another sentence stands for the matter, or none."""
+    asked = Evidence("homework", why)
+    card, _ = cards("en", "homework", evidence=(asked, MISSING))
+    assert any(why in text for text in card.known)
+    assert why not in " ".join([card.reply, *card.ask_teacher])
+    assert MISSING.text in card.reply
+    alone, _ = cards("en", "homework", evidence=(asked,))
+    assert why not in " ".join([alone.reply, *alone.ask_teacher])

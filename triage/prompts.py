@@ -278,8 +278,8 @@ def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written:
 
 
 def _evidence(verdict: Verdict, label: str, wording: Wording, family: Sequence[str]) -> str:
-    # Short, since it is repeated; the whole sentence stands among what the mail says.
-    texts = [item.text for item in verdict.evidence if item.label == label]
+    # Short, since it is repeated; the whole sentence stands among what the mail says. Repeated, a "why" reproaches.
+    texts = [item.text for item in verdict.evidence if item.label == label and not _WHY.search(item.text)]
     said = next((text for text in texts if len(text.split()) >= _SENTENCE), next(iter(texts), ""))
     if not said or (label != "praise" and other_children(said, family)):
         # What the parent asks or answers names no other family's child, and what else was said is not what it is about.
@@ -298,6 +298,7 @@ def _clause(text: str) -> str:
 
 # A quotation of fewer words than this says little; one of more letters than that is cut when it is repeated.
 _SENTENCE, _REPEATED = 4, 80
+_WHY = re.compile(r"\bwhy\b|\bpor qué\b", re.IGNORECASE)
 _GREETING = re.compile(
     r"\A\W*(?i:hi|hello|hey|good (?:morning|afternoon|evening)|hola|buen[oa]s (?:d[ií]as|tardes|noches))\b"
     r"[^,.!:;?]{0,30}[,.!:] +(?=\w)"
