@@ -113,6 +113,8 @@ def _changed(
 ) -> Floats:
     """Weights (targets, features) after rows of these logits were learned; a truth of -1 is not known."""
     used = np.unique(features.indices)
+    if not len(used):
+        return coef
     weights = np.concatenate([*idf])[used].astype(np.float64)
     rarest = np.concatenate([np.full_like(part, part.max(initial=0)) for part in idf])[used]
     # Weights as their changes are measured: in steps that cost the same, so that a few iterations find the least.
