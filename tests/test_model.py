@@ -23,7 +23,8 @@ from triage.corpus import load_corpus
 from triage.errors import ModelError
 from triage.facts import find_facts
 from triage.features import count_sentences, make_vectorizers, net_features
-from triage.fit import combined, fit_net, grow_trees
+from triage.fit import fit_net
+from triage.fit_second import combined, grow_trees
 from triage.keeping import load_content, save_content
 from triage.message import parse_message
 from triage.resources import MODEL_FORMAT, corpus_path, is_outdated, shipped

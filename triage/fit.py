@@ -5,12 +5,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from sklearn.ensemble import HistGradientBoostingClassifier  # noqa: TID251 - part of the model
 from sklearn.exceptions import ConvergenceWarning  # noqa: TID251 - part of the model
 from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
 from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of the model
@@ -51,20 +49,18 @@ from triage.features import (
     restored,
     weighed,
 )
+from triage.fit_second import FOLDS, best_threshold, combined, cross_probabilities, sure_from
 from triage.message import Message
 from triage.model import Model
-from triage.second import Floats, Scale, Second, Trees
+from triage.second import Floats, Scale, Second
 
-_FOLDS = 5
 # How much a span of evidence, which is learned from a second time, weighs beside a sentence.
 _SPAN_WEIGHT = 0.5
-_FIRST_C, _SECOND_C = 10.0, 0.05
+_FIRST_C = 10.0
 # The networks' units, how often each sees all there is, and in what portions.
 _MESSAGE_NET, _SENTENCE_NET = (32, 8, 200), (16, 6, 400)
 # A word says something of mail to come when so many mails, or sentences, use it.
 _LEAST, _NET_LEAST = 3, 5
-# A wrong filing is to be no likelier than one in twenty; what is less sure goes to Review.
-_RIGHT_WHEN_FILED = 0.95
 # The share of school mail that is to be seen; the threshold is as high as that allows.
 _SCHOOL_SEEN = 0.975
 # The share of mails about a plan or about danger that is to be seen.
@@ -299,7 +295,7 @@ def fit_net(
 
 def _out_of_fold(batch: Batch, counts: Counts, spoken: _Spoken, targets: _Targets) -> Floats:
     """The first layer's view of each message, learned without the message's own author."""
-    folds = min(_FOLDS, len(set(targets.group.tolist())))
+    folds = min(FOLDS, len(set(targets.group.tolist())))
     found: Floats | None = None
     for learn_rows, held_rows in GroupKFold(folds).split(targets.message, groups=targets.group):
         learn = np.zeros(len(targets.school), dtype=bool)
@@ -321,108 +317,31 @@ def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, Second], T
     for name, truth in columns.items():
         learn = np.ones_like(school) if name in OF_ALL_MAIL else school
         second[name] = combined(scaled[learn], truth[learn])
-        unseen = _cross_probabilities(scaled[learn], truth[learn], targets.group[learn])[:, 1]
+        unseen = cross_probabilities(scaled[learn], truth[learn], targets.group[learn])[:, 1]
         if name == "school":
             likely_school = unseen
         if name == "school":
             # What is missed stays in the inbox, where the parent looks; what is taken by mistake is moved away.
             seen_from = float(np.quantile(unseen[truth[learn]], 1 - _SCHOOL_SEEN))
-            best[name] = max(seen_from, _best_threshold(unseen, truth[learn]))
+            best[name] = max(seen_from, best_threshold(unseen, truth[learn]))
         elif name == "forged":
             best[name] = float(np.quantile(unseen[~truth[learn]], 1 - _HONEST_ACCUSED))
         elif name in ("plan", "safety"):
             # Missing one is worse than a false alarm.
             best[name] = float(np.quantile(unseen[truth[learn]], 1 - _NOT_TO_MISS))
         else:
-            best[name] = _best_threshold(unseen, truth[learn])
+            best[name] = best_threshold(unseen, truth[learn])
     second["primary"] = combined(scaled[school], targets.primary[school])
-    primary = _cross_probabilities(scaled[school], targets.primary[school], targets.group[school])
+    primary = cross_probabilities(scaled[school], targets.primary[school], targets.group[school])
     right = np.unique(targets.primary[school])[primary.argmax(axis=1)] == targets.primary[school]
     thresholds = Thresholds(
         school=best["school"],
         forged=best["forged"],
         labels={label: best[label] for label in LABELS},
-        sure=_sure_from(primary.max(axis=1) * likely_school[school], right),
+        sure=sure_from(primary.max(axis=1) * likely_school[school], right),
         asks={ask: best[ask] for ask in ASKS},
     )
     return second, thresholds
-
-
-def combined(features: Floats, truth: npt.NDArray[Any]) -> Second:
-    """The second layer's part of one target."""
-    linear = LogisticRegression(C=_SECOND_C, max_iter=3000).fit(features, truth)
-    trees = grow_trees(features, truth)
-    coef, intercept = linear.coef_.astype(np.float32), linear.intercept_.astype(np.float32)
-    return Second(coef, intercept, _packed_trees(trees))
-
-
-def grow_trees(features: Floats, truth: npt.NDArray[Any]) -> HistGradientBoostingClassifier:
-    """Few and small trees: what is left for them is little, and the file is to stay small."""
-    trees = HistGradientBoostingClassifier(
-        max_iter=40,
-        learning_rate=0.15,
-        max_leaf_nodes=8,
-        l2_regularization=10,
-        max_bins=63,
-        early_stopping=False,
-        random_state=0,
-    )
-    return trees.fit(features, truth)
-
-
-def _packed_trees(model: HistGradientBoostingClassifier) -> Trees:
-    """The trees of a fitted model as arrays of one width; scikit-learn shrinks their values already.
-
-    It has no public way to its trees; a test compares these arrays with its own probabilities.
-    """
-    rounds, baseline = model._predictors, model._baseline_prediction  # noqa: SLF001
-    grown = [(column, tree.nodes) for trees in rounds for column, tree in enumerate(trees)]
-    width = max(len(nodes) for _, nodes in grown)
-    itself = np.tile(np.arange(width, dtype=np.int16), (len(grown), 1))
-    feature, left, right = np.zeros_like(itself), itself.copy(), itself.copy()
-    threshold, value = np.zeros(itself.shape, np.float32), np.zeros(itself.shape, np.float32)
-    for row, (_, nodes) in enumerate(grown):
-        inner = np.flatnonzero(nodes["is_leaf"] == 0)
-        feature[row, inner] = nodes["feature_idx"][inner]
-        threshold[row, inner] = nodes["num_threshold"][inner]
-        left[row, inner], right[row, inner] = nodes["left"][inner], nodes["right"][inner]
-        value[row, : len(nodes)] = nodes["value"]
-    outcome = np.array([column for column, _ in grown], dtype=np.int16)
-    depth = max(int(nodes["depth"].max()) for _, nodes in grown)
-    return Trees(feature, threshold, left, right, value, outcome, baseline.ravel().astype(np.float32), depth)
-
-
-def _cross_probabilities(
-    features: Floats, truth: npt.NDArray[Any], group: npt.NDArray[np.str_]
-) -> npt.NDArray[np.float64]:
-    """Probabilities (rows, classes) of each row by a model that did not see the row's author."""
-    classes = np.unique(truth)
-    found = np.zeros((len(truth), len(classes)))
-    for learn, held in GroupKFold(min(_FOLDS, len(set(group.tolist())))).split(features, groups=group):
-        seen = np.unique(truth[learn])
-        if len(seen) > 1:
-            model = combined(features[learn], truth[learn])
-            found[np.ix_(held, np.isin(classes, seen))] = model.probabilities(features[held])
-    return found
-
-
-def _sure_from(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
-    """The confidence from which the primaries are right as often as is wanted of what is filed unasked."""
-    order = np.argsort(-confidence)
-    share_right = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero(share_right >= _RIGHT_WHEN_FILED)
-    return round(float(confidence[order][enough[-1]]), 3) if len(enough) else 0.9
-
-
-def _best_threshold(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> float:
-    """The probability that gives the best F1."""
-    grid = np.arange(0.2, 0.8, 0.01)
-    hits = [((probability >= at) & truth).sum() for at in grid]
-    named = [(probability >= at).sum() for at in grid]
-    scores = [2 * hit / max(1.0, truth.sum() + count) for hit, count in zip(hits, named, strict=True)]
-    # The middle of the plateau around the best value moves least from corpus to corpus.
-    good = grid[np.array(scores) >= max(scores) - 0.003]
-    return round(float(np.median(good)), 2)
 
 
 # --- Dates -----------------------------------------------------------------------------------------------
@@ -449,13 +368,13 @@ def _fit_dates(
         return _fit_linear(counts, rows, frequent([counts[0][rows]]), (sets, weight))
 
     logits = np.zeros(len(truth), dtype=np.float32)
-    for learn, held in GroupKFold(min(_FOLDS, len(set(group.tolist())))).split(truth, groups=group):
+    for learn, held in GroupKFold(min(FOLDS, len(set(group.tolist())))).split(truth, groups=group):
         rows = np.zeros(len(truth), dtype=bool)
         rows[learn] = True
         logits[held] = learned(rows).decide([counts[0][held]])[:, 0]
     seen = date_view([e.message for e in told], facts, logits, view[numbers])
-    unseen = _cross_probabilities(seen, truth != "", group)[:, 1]
-    return learned(everything), combined(seen, truth != ""), _best_threshold(unseen, truth != "")
+    unseen = cross_probabilities(seen, truth != "", group)[:, 1]
+    return learned(everything), combined(seen, truth != ""), best_threshold(unseen, truth != "")
 
 
 def _date_truth(example: Example) -> list[str]:

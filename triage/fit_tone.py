@@ -14,7 +14,7 @@ from triage.draft import LETTER, TONES, Limits, own_spans, remarks
 from triage.draft_figures import Read
 from triage.errors import ModelError
 from triage.features import Linear, frequent, idf_of, make_vectorizers, quantized, restored, weighed
-from triage.fit import combined
+from triage.fit_second import combined
 from triage.tone import TARGETS, ToneModel, count_tones, in_context
 
 _C = 10.0

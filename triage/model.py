@@ -1,4 +1,4 @@
-"""The classifier: load, score, save. Importers of scikit-learn: `features`, `fit`, `keeping`, `tone`, and this.
+"""The classifier: load, score, save. Beside it `features`, `keeping`, `tone` and what `fit`s import scikit-learn.
 
 A mail is read sentence by sentence, each sentence scored for each label by a linear model that learned from the
 evidence spans of the corpus and from single sentences, and whole, as the sum of its sentences, by linear models and by
