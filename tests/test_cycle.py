@@ -234,6 +234,12 @@ def test_the_parents_corrections_are_seen(household: Household) -> None:
     trained = household.run("train")
     assert "learned from 3 corrections" in trained.stderr
     assert (household.state / "model" / "triage.skops").exists()
+    manifest = household.state / "model" / "triage.json"
+    base = json.loads(manifest.read_text())["base"]
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"base": "0" * 64}))
+    assert "learned again" in household.run("once").stderr
+    assert json.loads(manifest.read_text())["base"] == base
+    assert "learned again" not in household.run("once").stderr
 
 
 def test_a_stranger_is_asked_about_once_and_known_once_answered(household: Household) -> None:

@@ -222,4 +222,4 @@ def ensure_model(state: Path) -> None:
     prepare_folder(state)
     base = shipped_model_path()
     models.save(train.learn(models.load(base), corrections_in(state)), path, base)
-    say("your own model was made anew: the one that it builds on is another now")
+    say("triage has a new model; what you corrected was learned again on top of it")
