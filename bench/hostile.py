@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from tests.support.damaged import BATCH, Readings, damaged, nasty, push, seconds_of
 from tests.support.dovecot import start_dovecot
-from tests.support.hostile import BATCH, Readings, damaged, file_all, nasty, oddities, ordering, push, seconds_of
+from tests.support.hostile import file_all, oddities, ordering
 from triage.config import Config
 from triage.judge import Household
 from triage.resources import shipped_model_path

@@ -24,7 +24,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"connection", "credentials", "judge", "lock", "mailbox", "model", "store", "tone"}),
     frozenset({"oauth2"}),
     frozenset({"keeping"}),
-    frozenset({"features", "partial", "rows"}),
+    frozenset({"date_view", "features", "partial", "rows"}),
     frozenset({"second"}),
     frozenset({"digest", "partnership"}),
     frozenset({"awaiting", "calmer", "cooling", "corpus", "notes", "record_pages"}),

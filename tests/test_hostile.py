@@ -23,29 +23,11 @@ from pydantic import ValidationError
 
 from tests.conftest import Household
 from tests.support.cases import verdict
+from tests.support.damaged import DAMAGES, LETTERS, TODAY, Readings, damaged, letter, nasty, of_parts, part, push
 from tests.support.dovecot import Dovecot
-from tests.support.hostile import (
-    CANARY,
-    DAMAGES,
-    FIELDS_OF_OURS,
-    LETTERS,
-    MARKUP,
-    ORDERS,
-    TODAY,
-    Filed,
-    Readings,
-    damaged,
-    file_all,
-    letter,
-    nasty,
-    oddities,
-    of_parts,
-    ordering,
-    part,
-    push,
-    understood,
-)
+from tests.support.hostile import FIELDS_OF_OURS, MARKUP, ORDERS, Filed, file_all, oddities, ordering
 from tests.support.mail import BODIES
+from tests.support.wiretap import CANARY, understood
 from tests.test_digest import CONFIG, END, FRIDAY, row
 from tests.test_partnership import BASE
 from tests.test_worker import worker

@@ -9,8 +9,8 @@ import pytest
 from tests.conftest import account_on
 from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.faults import FaultProxy, offering
-from tests.support.hostile import Wiretap
 from tests.support.mail import a_mail
+from tests.support.wiretap import Wiretap
 from triage import mailbox
 from triage.errors import MailboxError, RefusedError
 from triage.mailbox import Mail, Mailbox
