@@ -327,6 +327,7 @@ def train_model(
         models.save(fitted, path, base)
         say(f"learned from {len(corrected)} corrections, written to {path}")
     elif report:
+        ensure_model(settings.state_path)
         fitted = models.load(path)
     else:
         say("there are no corrections yet to learn from; the model stays as it is")

@@ -6,9 +6,8 @@ Words and characters are hashed (Weinberger et al. 2009), so that there is no vo
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from itertools import pairwise
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,6 @@ from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - 
 from sklearn.preprocessing import normalize  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, PRIMARIES, Label, Primary
-from triage.dates import Due, What
 from triage.facts import Facts, Flag
 from triage.message import Message
 from triage.second import Floats, expit
@@ -40,8 +38,6 @@ SENTENCE_TARGETS: tuple[str, ...] = (*SPOKEN, "school")
 MESSAGE_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), *ASKS, *OF_ALL_MAIL)
 # Targets of the network that reads messages; that of sentences has those of the sentence layer.
 NET_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), "school")
-# Targets of the model of dates: whether it is one to keep, then what for.
-DATE_TARGETS: tuple[str, ...] = ("keep", *get_args(What))
 STACK_TARGETS: tuple[str, ...] = (*LABELS, *ASKS, *OF_ALL_MAIL)
 
 # What the names of schools, and of those that are taken for schools, are made of.
@@ -137,52 +133,6 @@ def make_vectorizers() -> tuple[HashingVectorizer, HashingVectorizer, HashingVec
     words = HashingVectorizer(ngram_range=(1, 2), token_pattern=_WORD, dtype=np.float32, **common)
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 5), dtype=np.float32, **common)
     return words, characters, HashingVectorizer(token_pattern=_ANYTHING, dtype=np.float32, **common)
-
-
-def date_clues(facts: Sequence[Facts]) -> list[str]:
-    """Every date of every message, in order, as the words that the model of dates reads."""
-    return [
-        " ".join(clue.replace(" ", "_") for clue in (*due.clues, f"of:{min(len(found.due), 5)}"))
-        for found in facts
-        for due in found.due
-    ]
-
-
-def date_view(messages: Sequence[Message], facts: Sequence[Facts], logits: Floats, view: Floats) -> Floats:
-    """What the second layer sees of each date: its own logit, its place among the message's, and the message's view."""
-    owner = [row for row, found in enumerate(facts) for _ in found.due]
-    numbers = [
-        _date_numbers(found.due, index, message)
-        for message, found in zip(messages, facts, strict=True)
-        for index in range(len(found.due))
-    ]
-    width = len(_date_numbers((_NEVER,), 0, None))
-    own = np.array(numbers, dtype=np.float32).reshape(len(owner), width)
-    return np.hstack([logits[:, None] / np.float32(3), own, view[owner]])
-
-
-_NEVER = Due(date(2000, 1, 1), "event", "")
-
-
-def _date_numbers(dues: Sequence[Due], index: int, message: Message | None) -> list[float]:
-    """All of about the size of one, so that none outweighs the others."""
-    due, same = dues[index], [other.day == dues[index].day for other in dues]
-    form = next((clue for clue in due.clues if clue.startswith("form:")), "")
-    ahead = (due.day - message.date.date()).days if message is not None and message.date is not None else 0
-    return [
-        min(len(dues), 10) / 5,
-        min(index, 10) / 5,
-        min(ahead, 60) / 30,
-        ahead == 0,
-        isinstance(due.at, datetime),
-        min(sum(same), 4) - 1,
-        any(same[:index]),
-        due.day.weekday() > 4,
-        "looks back" in due.clues,
-        "asked" in due.clues,
-        *(kind in form for kind in ("weekday", "relative", "month_day", "numeric", "ordinal")),
-        *(due.what == what for what in get_args(What)),
-    ]
 
 
 Matrices = Sequence[sp.csr_matrix]

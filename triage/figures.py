@@ -72,6 +72,7 @@ def report(judged: Sequence[Judged]) -> list[Figure]:
         *_precision_recall("plan", school, _flagged("plan"), _found_flag("plan"), ("", "0.98")),
         *_precision_recall("safety", school, _flagged("safety"), _found_flag("safety"), ("", "0.98")),
         *_dates(school),
+        _purposes(school),
         _share("needs_reply", school, lambda j: j.verdict.needs_reply == j.record.needs_reply),
         _share("urgent", school, lambda j: j.verdict.urgent == j.record.urgent),
         _share("forged mail marked suspicious", [j for j in judged if j.record.kind == "forged"], _suspicious, "0.98"),
@@ -173,6 +174,16 @@ def _dates(judged: Sequence[Judged]) -> Iterator[Figure]:
             both, found, true = both + len(stated & kept), found + len(kept), true + len(stated)
         yield counted(f"dates to keep, {name}: precision", both, found, goals[0])
         yield counted(f"dates to keep, {name}: recall", both, true, goals[1])
+
+
+def _purposes(judged: Sequence[Judged]) -> Figure:
+    """What dates are for, of those that are kept and exact."""
+    right = exact = 0
+    for one in judged:
+        stated, kept = ({(due.at[:16], due.what) for due in dues} for dues in (one.record.due, one.verdict.due))
+        moments = {at for at, _ in stated}
+        right, exact = right + len(stated & kept), exact + sum(at in moments for at, _ in kept)
+    return counted("dates to keep, exact: what for", right, exact)
 
 
 def _resampled(

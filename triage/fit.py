@@ -17,11 +17,11 @@ from sklearn.neural_network import MLPClassifier  # noqa: TID251 - part of the m
 from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, PRIMARIES, Ask, Label, Primary, Thresholds
+from triage.date_view import DATE_CLASSES, DATE_TARGETS, date_clues, date_view
 from triage.dates import What
 from triage.errors import ModelError
 from triage.facts import Facts, Flag
 from triage.features import (
-    DATE_TARGETS,
     MESSAGE_TARGETS,
     NET_TARGETS,
     OF_ALL_MAIL,
@@ -37,8 +37,6 @@ from triage.features import (
     Net,
     count,
     count_sentences,
-    date_clues,
-    date_view,
     frequent,
     idf_of,
     make_batch,
@@ -359,6 +357,8 @@ def _fit_dates(
     facts = [e.facts for e in told]
     counts = [sp.csr_matrix(vectorizer.transform(date_clues(facts)))]
     truth = np.array([what for example in told for what in _date_truth(example)])
+    if missing := set(DATE_CLASSES) - set(truth.tolist()):
+        raise ModelError(f"too little to learn from: the corpus holds no date for: {', '.join(sorted(missing))}")
     group = np.array([example.group for example in told for _ in example.facts.due])
     weight = np.ones(len(truth))
     everything = np.ones(len(truth), dtype=bool)
@@ -367,14 +367,15 @@ def _fit_dates(
         sets = [(rows, truth != ""), *((rows & (truth != ""), truth == what) for what in DATE_TARGETS[1:])]
         return _fit_linear(counts, rows, frequent([counts[0][rows]]), (sets, weight))
 
-    logits = np.zeros(len(truth), dtype=np.float32)
+    logits = np.zeros((len(truth), len(DATE_TARGETS)), dtype=np.float32)
     for learn, held in GroupKFold(min(FOLDS, len(set(group.tolist())))).split(truth, groups=group):
         rows = np.zeros(len(truth), dtype=bool)
         rows[learn] = True
-        logits[held] = learned(rows).decide([counts[0][held]])[:, 0]
+        logits[held] = learned(rows).decide([counts[0][held]])
     seen = date_view([e.message for e in told], facts, logits, view[numbers])
-    unseen = cross_probabilities(seen, truth != "", group)[:, 1]
-    return learned(everything), combined(seen, truth != ""), best_threshold(unseen, truth != "")
+    classes = np.array([DATE_CLASSES.index(what) for what in truth])
+    kept = 1 - cross_probabilities(seen, classes, group)[:, 0]
+    return learned(everything), combined(seen, classes), best_threshold(kept, truth != "")
 
 
 def _date_truth(example: Example) -> list[str]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from sklearn.feature_extraction.text import HashingVectorizer  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, DateScore, Label, Primary, Scores, Thresholds
+from triage.date_view import date_clues, date_view
 from triage.dates import What
 from triage.errors import ModelError
 from triage.facts import Facts, Flag
@@ -28,8 +29,6 @@ from triage.features import (
     First,
     Linear,
     count,
-    date_clues,
-    date_view,
     make_batch,
     make_vectorizers,
 )
@@ -41,7 +40,10 @@ from triage.second import Floats, Scale, Second, expit
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Everything that scoring needs. `second` holds a part for each target; that of "primary" has a class for each."""
+    """Everything that scoring needs. `second` holds a part for each target; that of "primary" has a class for each.
+
+    `keep` has the classes of `DATE_CLASSES`.
+    """
 
     vectorizers: tuple[HashingVectorizer, HashingVectorizer, HashingVectorizer]
     first: First
@@ -82,9 +84,9 @@ class Model:
         if not clues:
             return [()] * len(facts)
         logits = self.dates.decide([self.vectorizers[2].transform(clues)])
-        kept = self.keep.probabilities(date_view(messages, facts, logits[:, 0], view))[:, 1]
+        shares = self.keep.probabilities(date_view(messages, facts, logits, view))
         whats: tuple[What, ...] = get_args(What)
-        scores = iter([DateScore(float(p), whats[int(row[1:].argmax())]) for p, row in zip(kept, logits, strict=True)])
+        scores = iter([DateScore(1 - float(row[0]), whats[int(row[1:].argmax())]) for row in shares])
         return [tuple(next(scores) for _ in found.due) for found in facts]
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 # Files of another format cannot be read: with each change of what a file holds, or of what its numbers stand for.
-MODEL_FORMAT = 7
+MODEL_FORMAT = 8
 TONE_FORMAT = 2
 _PACKAGE = Path(__file__).parent
 
