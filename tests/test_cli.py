@@ -81,6 +81,18 @@ def test_classify_works_with_a_configuration(household: Household, mails: Path) 
     assert (found["sender"], found["child"]) == ("school", "Maya")
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_files_name_gives_the_terminal_no_orders(run_triage: Run, mails: Path, form: list[str]) -> None:
+    """A name that colours, or that reads backwards, is shown so that it does neither."""
+    odd = mails / "a\u202egpj.\x1b[31mx.eml"
+    odd.write_bytes((mails / "a.eml").read_bytes())
+    done = run_triage("classify", str(odd), *form)
+    assert done.returncode == 0, done.stderr
+    assert all(char == "\n" or char.isprintable() for char in done.stdout + done.stderr)
+    if form:
+        assert json.loads(done.stdout)["path"] == str(odd)
+
+
 def test_prompts_give_the_documented_object(run_triage: Run, mails: Path) -> None:
     """Every part is there, and speaks of this mail."""
     done = run_triage("prompts", str(mails / "a.eml"), "--json")

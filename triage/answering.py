@@ -1,6 +1,5 @@
 """The commands for what a parent does next: check a draft, show the record."""
 
-import json
 import shutil
 import sys
 from datetime import date, datetime, time
@@ -12,7 +11,7 @@ import typer
 
 from triage.calmer import findings_of
 from triage.classify import PRIMARIES
-from triage.console import Settings, command, print_json, say
+from triage.console import Settings, command, print_json, say, to_json
 from triage.draft import own_spans, remarks
 from triage.errors import StoreError, UsageError
 from triage.facts import FLAGS
@@ -221,7 +220,7 @@ def _rendered(entries: list[Entry], form: LogFormat, title: str, settings: Setti
         case LogFormat.csv:
             return to_csv(entries)
         case LogFormat.json:
-            return json.dumps({"entries": [entry.to_json() for entry in entries]}, ensure_ascii=False) + "\n"
+            return to_json({"entries": [entry.to_json() for entry in entries]}) + "\n"
         case LogFormat.html:
             return to_html(page, wording)
         case LogFormat.pdf:

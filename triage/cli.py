@@ -1,6 +1,5 @@
 """The commands: arguments in, results on standard output, messages on standard error."""
 
-import json
 import logging
 import os
 import webbrowser
@@ -18,7 +17,7 @@ from triage.answering import parsed_day
 from triage.apply import StoppedError
 from triage.classify import LABELS, PRIMARIES, unreadable_json
 from triage.config import Account
-from triage.console import Settings, app, command, corrections_in, ensure_model, print_json, progress_bar, say
+from triage.console import Settings, app, command, corrections_in, ensure_model, print_json, progress_bar, say, to_json
 from triage.corpus import Draft
 from triage.delivery import day_window, deliver, digest_of, write_files
 from triage.digest import to_html, to_text
@@ -178,7 +177,7 @@ def classify_files(
                     if judged.verdict
                     else unreadable_json(source.path, judged.error)
                 )
-                typer.echo(json.dumps(shown, ensure_ascii=False))
+                typer.echo(to_json(shown))
             elif judged.verdict is not None:
                 typer.echo("\n".join(explain.verdict_lines(source.path, judged.verdict)) + "\n")
     if failed:

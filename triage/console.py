@@ -196,9 +196,14 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output; what a terminal would obey, or not show, is escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)
-    typer.echo("".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text))
+    """One JSON document on standard output."""
+    typer.echo(to_json(value, indent=1 if sys.stdout.isatty() else None))
+
+
+def to_json(value: object, indent: int | None = None) -> str:
+    """JSON in which all that a terminal would obey, or not show, is escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def corrections_in(state: Path) -> list[tuple[str, tuple[str, ...]]]:
