@@ -28,6 +28,13 @@ def account_on(server: DemoServer) -> Account:
     return Account(name="demo", host="127.0.0.1", port=server.port, security="none", username=USER)
 
 
+def test_the_demo_starts_with_any_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One in 64 begins with a dash, as options do."""
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: "-Vx_8")
+    with demo_server() as server, Mailbox.connect(account_on(server), server.password) as box:
+        assert box.select("INBOX", readonly=True).exists == 0
+
+
 def write_config(folder: Path, server: DemoServer) -> Path:
     path = folder / "config.toml"
     path.write_text(

@@ -178,10 +178,10 @@ def demo_server() -> Iterator[DemoServer]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     password = secrets.token_urlsafe(12)
-    # Its password is for a server that lives as long as this demo and listens on loopback only.
+    # Its password is for a server that lives as long as this demo and listens on loopback only. It may begin with "-".
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--no-tls", "dict", "--demo-user", USER]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from pymap.main import main; main()", *arguments, "--demo-password", password],
+        [sys.executable, "-c", "from pymap.main import main; main()", *arguments, f"--demo-password={password}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
