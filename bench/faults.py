@@ -46,7 +46,7 @@ def main() -> int:
                             f"| {found.notes} | {found.drafts} | {found.digests} | {found.deleted} | {found.passes} |",
                             flush=True,
                         )
-                        worst |= not found.none(kind)
+                        worst |= not found.none()
             finally:
                 server.stop()
     print(f"{time.monotonic() - started:.0f} s")

@@ -3,7 +3,7 @@
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from tests.support.mail import a_mail
 from tests.support.memory import Crash, MemoryMailbox, Server, connected
 from triage.apply import Applier, StoppedError, in_groups
 from triage.config import Filing, PromptSettings
+from triage.ledger import Ledger
 from triage.mailbox import Mailbox
 from triage.plan import Abilities, Action, Appendix, Case, Place, Stored, plan, plan_undo
 from triage.store import Store
@@ -52,6 +53,7 @@ class Parent:
         self.filing = Filing.model_validate({"mode": mode})
         self.judged: dict[str, Verdict] = {}
         self.runs = 0
+        self.now = NOW
 
     def deliver(self, count: int, **changes: object) -> None:
         for _ in range(count):
@@ -68,8 +70,10 @@ class Parent:
         failed: dict[str, str] = {}
         with CrashingStore(self.folder, self.server.tick) as store:
             box = connected(self.server)
-            applier = Applier(box, store, "home", lambda: NOW, stop)
+            applier = Applier(box, store, "home", lambda: self.now, stop)
             applier.recover()
+            due = Ledger(store).due_notes("home", self.now)
+            applier.carry_out([op for op in due if store.known("home", op.action.key).done])
             box.select("INBOX")
             planned = {}
             for uid, key in box.keys(box.starting_at(1)).items():
@@ -79,6 +83,7 @@ class Parent:
             for group in in_groups(planned.values()):
                 with store.transaction():
                     for action in group:
+                        store.close_held("home", action.key)
                         known = store.message("home", action.key)
                         store.save_message(self._row(action.key, action.place, known.tries if known else 0))
                     ops = store.journal(f"run{self.runs}", "home", group)
@@ -213,6 +218,24 @@ def test_our_own_tag_is_never_the_parents_word(tmp_path: Path) -> None:
         stored = store.message("home", key)
     assert stored is not None
     assert stored.tags == {"triage-homework", "triage-school"}
+
+
+@pytest.mark.parametrize(("days", "notes"), [(1, 3), (3, 0)])
+def test_a_note_that_was_refused_comes_later_and_once(tmp_path: Path, days: int, notes: int) -> None:
+    """While the server is full, mail is filed without notes; they come as long as they are of use."""
+    server = Server("MOVE", "UIDPLUS")
+    parent = Parent(tmp_path, server)
+    parent.deliver(3)
+    server.refuse = lambda command, _uid: "over quota" if command == "APPEND" else None
+    for _ in range(3):
+        assert parent.one_pass() == {}
+    assert (len(server.folders["INBOX"].messages), parent.notes().total()) == (0, 0)
+    parent.now += timedelta(days=days)
+    parent.one_pass()
+    server.refuse = lambda _command, _uid: None
+    for _ in range(2):
+        parent.one_pass()
+        assert sorted(parent.notes().values()) == [1] * notes
 
 
 def test_three_failures_put_a_message_into_quarantine(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 
 from triage.errors import RefusedError
@@ -20,6 +20,8 @@ from triage.rows import Op
 from triage.store import MAX_TRIES, Store
 
 GROUP = 400
+# So long after its message is shown a note or draft that the server refused is offered again; the digest has it too.
+_OF_USE = timedelta(days=2)
 INTERRUPTED = "interrupted"
 
 
@@ -75,7 +77,9 @@ class Applier:
             if op.action.kind not in kinds:
                 continue
             if op.action.key in self._failed:
-                self._fail(op, self._failed[op.action.key])
+                # Where the next pass only has to end what this one began, the note comes then.
+                give_up = self._put_off if op.action.kind in ("note", "draft") else self._fail
+                give_up(op, self._failed[op.action.key])
                 continue
             action = op.action
             group = (
@@ -220,8 +224,9 @@ class Applier:
         try:
             uidvalidity, uidnext = self._target(target)
         except RefusedError as error:
-            for op in ops:
-                self._fail(op, f'folder "{target}" cannot be used: {error}')
+            with self._store.transaction():
+                for op in ops:
+                    self._put_off(op, f'folder "{target}" cannot be used: {error}')
             return
         self._store.mark_sent(ops, uidvalidity, uidnext)
         at = self._clock()
@@ -236,9 +241,17 @@ class Applier:
             for op in ops:
                 uid = arrived.get(op.action.message_id)
                 if uid is None:
-                    self._fail(op, reason or "the server did not keep the note")
+                    self._put_off(op, reason or "the server did not keep the note")
                 else:
                     self._store.mark(op, "done", uid=uid)
+
+    def _put_off(self, op: Op, reason: str) -> None:
+        """What was refused comes with a later pass, like the note of a mail that cools off, as long as it is of use."""
+        stored = self._store.message(self._account, op.action.key)
+        if stored is not None and self._clock() < stored.day + _OF_USE:
+            self._store.mark(op, "held", detail=reason)
+        else:
+            self._fail(op, reason)
 
     def _remove(self, ops: list[Op]) -> None:
         """Take back what we added: a note or draft of ours, or the copy of a message whose original stands."""

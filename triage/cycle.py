@@ -140,6 +140,8 @@ def _release(visit: Visit, applier: Applier) -> None:
     due = list[Op]()
     for op in waited:
         message = store.message(name, op.action.key)
+        if message is not None and message.status in ("pending", "failed"):
+            continue
         there = message is not None and message.status == "done" and message.place.folder == op.action.target
         beside = there or (message is not None and op.action.kind == "draft" and message.status == "done")
         if beside and (name, op.action.key) not in answered and visit.box.status(op.action.target) is not None:

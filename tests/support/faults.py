@@ -214,8 +214,7 @@ class Damage:
     passes: int = 0
     by_verb: Counter[str] = field(default_factory=Counter)
 
-    def none(self, kind: Kind) -> bool:
-        """Whether everything ended as it does without a fault; a note that the server refused is left out."""
-        names = ["lost", "doubled", "misplaced", "digests", "deleted", "corrections", "unfinished"]
-        names += ["notes", "drafts"] if kind not in ("no", "bad") else []
+    def none(self) -> bool:
+        """Whether everything ended as it does without a fault."""
+        names = ("lost", "doubled", "misplaced", "notes", "drafts", "digests", "deleted", "corrections", "unfinished")
         return not any(getattr(self, name) for name in names)

@@ -109,6 +109,9 @@ class Days:
                 if report is not None and not report.failed and not report.error:
                     tries = attempt
                     break
+            if fault is not None:
+                # The next look at the mailbox brings what was refused, and nothing else.
+                self.attempt(session)
         return look(self.server, user), tries, corrections
 
     def good_day(self) -> State:
