@@ -98,6 +98,15 @@ def test_of_equals_the_order_of_precedence_decides() -> None:
     assert classify(MESSAGE, FACTS, equal, Thresholds()).primary == "meeting_request"
 
 
+def test_danger_is_named_for_caution_and_doubted() -> None:
+    """What is far likelier false is a flag all the same, makes nothing urgent, and is known as doubted."""
+    thresholds = Thresholds(asks={**dict.fromkeys(ASKS, 0.9), "safety": 0.01})
+    asks = {**dict.fromkeys(ASKS, 0.0), "urgent": 0.5}
+    for likely, doubted in ((0.05, ("safety",)), (0.5, ())):
+        verdict = classify(MESSAGE, FACTS, replace(USUAL, asks={**asks, "safety": likely}), thresholds)
+        assert (verdict.flags, verdict.doubted, verdict.urgent) == (("safety",), doubted, not doubted)
+
+
 def test_what_is_stated_counts_as_half_the_proof() -> None:
     """Words of danger need less of the model; a letter to all waits for nobody's answer."""
     facts = replace(FACTS, flags=frozenset({"safety"}), quotes=(("safety", "He bumped his head."),), asks=True)

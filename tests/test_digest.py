@@ -87,6 +87,12 @@ def test_the_order_is_the_one_a_parent_needs() -> None:
     assert found.subject == "School, Thursday, January 8: 2 to read first, 1 to answer, 1 good news, 4 more"
 
 
+def test_danger_that_is_doubted_does_not_come_first() -> None:
+    """It stands where the mail belongs: an alarm each morning would be heard no more."""
+    found = digest(row(1, verdict(flags=("safety",), doubted=("safety",))), row(2, verdict(flags=("safety",))))
+    assert [(section.kind, len(section.items)) for section in found.sections] == [("now", 1), ("talk", 1)]
+
+
 def test_items_carry_what_a_parent_needs() -> None:
     """Headline of ours, quotation of theirs, prompts, a way back."""
     (section,) = digest(row(1, verdict(needs_reply=True, due=(FRIDAY,)))).sections

@@ -156,6 +156,17 @@ def test_each_text_speaks_of_this_mail(language: str, situation: str, changes: d
         assert any(sign.lower() in text.lower() for sign in signs), text
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("situation", ["homework", "behavior_meeting", "praise", "other_school", "unsure", "plan"])
+def test_doubted_danger_is_a_word_and_no_alarm(language: str, situation: str) -> None:
+    """The card of the mail as it is, but for the next step: to read the mail itself."""
+    usual, judged = cards(language, situation)
+    flags = (*judged.flags, "safety")
+    card, _ = cards(language, situation, flags=flags, doubted=("safety",))
+    said = Wording(language).words["may_be_safety"]  # type: ignore[arg-type]
+    assert card == replace(usual, next_step=said)
+
+
 @everything
 def test_the_drafted_reply_is_short_and_asks_openly(language: str, situation: str, changes: dict[str, object]) -> None:
     """At most 120 words, no question that accuses, and a thank-you unless the school is to be called."""

@@ -1,6 +1,6 @@
 """Pure: what waits for an answer of the parent's, since when and until when; a gentle reminder, at most twice."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -49,8 +49,13 @@ def _asks(row: Stored) -> bool:
     verdict = _verdict(row)
     school = bool(verdict.get("school")) and verdict.get("sender") != "suspicious"
     # Danger is no matter of two lines by Friday.
-    calm = "safety" not in verdict.get("flags", ()) and not verdict.get("unsure")
+    calm = not speaks_of_danger(verdict) and not verdict.get("unsure")
     return school and calm and bool(verdict.get("needs_reply"))
+
+
+def speaks_of_danger(verdict: Mapping[str, Any]) -> bool:
+    """Whether a verdict as it is kept names danger, and not for caution's sake alone."""
+    return "safety" in verdict.get("flags", ()) and "safety" not in verdict.get("doubted", ())
 
 
 def _verdict(row: Stored) -> dict[str, Any]:

@@ -25,6 +25,8 @@ PRIMARIES: tuple[Primary, ...] = get_args(Primary)
 ASKS: tuple[Ask, ...] = get_args(Ask)
 # A mail that reads so much like the school's is not called forged on the strength of its words.
 SURELY_SCHOOL = 0.8
+# Below it a flag is named for caution's sake alone: one that would be missed matters more than nine that are false.
+_LIKELY = 0.1
 FORGED = "it asks for money, a password or a click the way that forged school mail does"
 # The languages that the model was trained on.
 KNOWN_LANGUAGES = frozenset({"en", "es"})
@@ -117,6 +119,8 @@ class Verdict:
     flags: tuple[Flag, ...]
     evidence: tuple[Evidence, ...]
     cancelled: tuple[str, ...] = ()
+    # Flags that probably do not hold: named all the same, and shown without alarm.
+    doubted: tuple[Flag, ...] = ()
 
     def to_json(self, path: str = "") -> dict[str, Any]:
         """One object of the documented interface."""
@@ -169,7 +173,8 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     confidence = _confidence(facts, scores, primary)
     reason = _doubt(facts, scores, thresholds, confidence, school=school)
     flags = _flags(facts, scores, thresholds) if school else ()
-    safety = "safety" in flags
+    doubted = tuple(flag for flag in flags if scores.asks[flag] < _LIKELY)
+    safety = "safety" in flags and "safety" not in doubted
     bulk = "bulk" in flags
     return Verdict(
         message_id=message.message_id,
@@ -196,6 +201,7 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         evidence=_evidence(labels, flags, scores, facts),
         # A mail that goes to Review takes no meeting out of the calendar.
         cancelled=(invited.at.isoformat(),) if invited is not None and invited.cancelled and not reason else (),
+        doubted=doubted,
     )
 
 

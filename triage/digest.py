@@ -14,7 +14,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from triage.awaiting import Waiting, reminders
+from triage.awaiting import Waiting, reminders, speaks_of_danger
 from triage.config import Config
 from triage.facts import names_plan
 from triage.ical import Appointment, to_ics
@@ -201,7 +201,7 @@ def _kind(row: Stored) -> SectionKind | None:
     of_plan = [item["text"] for item in verdict.get("evidence", []) if item["label"] == "plan"]
     # The first that holds, in the order in which a parent needs to know.
     kinds: tuple[tuple[SectionKind, bool], ...] = (
-        ("now", "safety" in flags or (verdict.get("urgent", False) and not verdict.get("unsure"))),
+        ("now", speaks_of_danger(verdict) or (verdict.get("urgent", False) and not verdict.get("unsure"))),
         ("review", verdict.get("unsure", False)),
         ("reply", verdict.get("needs_reply", False)),
         ("good", verdict["primary"] == "praise"),

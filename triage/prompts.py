@@ -156,7 +156,7 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = ()) -> str:
     named = "plan" in verdict.flags and names_plan(item.text for item in verdict.evidence if item.label == "plan")
     before = 0 if talk or bulk or "praise" in labels else len(concerns_before(verdict, past))
     choices = (
-        ("safety", "safety" in verdict.flags),
+        ("safety", "safety" in verdict.flags and "safety" not in verdict.doubted),
         ("suspicious", verdict.sender == "suspicious"),
         ("unsure", verdict.unsure),
         ("plan", named and primary not in ("praise", "not_school")),
@@ -199,6 +199,8 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         slots[name] = tuple(line.strip() for line in slots[name].split("\n") if line.strip())
     if _is_late(verdict, situation):
         slots["pause"] = f"{slots['pause']} {wording.words['evening']}"
+    if "safety" in verdict.doubted and situation != "suspicious":
+        slots["next_step"] = wording.words["may_be_safety"]
     return Card(
         primary=verdict.primary,
         situation=situation,
