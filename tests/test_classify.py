@@ -105,6 +105,9 @@ def test_danger_is_named_for_caution_and_doubted() -> None:
     for likely, doubted in ((0.05, ("safety",)), (0.5, ())):
         verdict = classify(MESSAGE, FACTS, replace(USUAL, asks={**asks, "safety": likely}), thresholds)
         assert (verdict.flags, verdict.doubted, verdict.urgent) == (("safety",), doubted, not doubted)
+    plain = replace(FACTS, flags=frozenset({"safety"}))
+    verdict = classify(MESSAGE, plain, replace(USUAL, asks={**asks, "safety": 0.05}), thresholds)
+    assert (verdict.flags, verdict.doubted, verdict.urgent) == (("safety",), (), True)
 
 
 def test_what_is_stated_counts_as_half_the_proof() -> None:

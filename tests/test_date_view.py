@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from triage.date_view import DATE_CLASSES, DATE_TARGETS, date_clues, date_view
+from triage.date_view import DATE_TARGETS, date_clues, date_view
 from triage.facts import find_facts
 from triage.message import Message, parse_message
 from triage.train import NOBODY
@@ -52,8 +52,3 @@ def test_mail_without_dates_has_no_rows() -> None:
     """As wide as with them."""
     none = date_view([DATELESS], FACTS[1:2], LOGITS[:0], VIEW[1:2])
     assert none.shape == (0, date_view(MAILS, FACTS, LOGITS, VIEW).shape[1])
-
-
-def test_the_classes_are_the_purposes_and_none() -> None:
-    """The first class is "not to be kept": what remains of its share is the probability of keeping the date."""
-    assert ("", *DATE_TARGETS[1:]) == DATE_CLASSES

@@ -173,7 +173,8 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     confidence = _confidence(facts, scores, primary)
     reason = _doubt(facts, scores, thresholds, confidence, school=school)
     flags = _flags(facts, scores, thresholds) if school else ()
-    doubted = tuple(flag for flag in flags if scores.asks[flag] < _LIKELY)
+    # What the mail says in plain words is never doubted.
+    doubted = tuple(flag for flag in flags if flag not in facts.flags and scores.asks[flag] < _LIKELY)
     safety = "safety" in flags and "safety" not in doubted
     bulk = "bulk" in flags
     return Verdict(
