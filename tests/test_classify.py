@@ -102,11 +102,11 @@ def test_danger_is_named_for_caution_and_doubted() -> None:
     """What is far likelier false is a flag all the same, makes nothing urgent, and is known as doubted."""
     thresholds = Thresholds(asks={**dict.fromkeys(ASKS, 0.9), "safety": 0.01})
     asks = {**dict.fromkeys(ASKS, 0.0), "urgent": 0.5}
-    for likely, doubted in ((0.05, ("safety",)), (0.5, ())):
+    for likely, doubted in ((0.015, ("safety",)), (0.03, ())):
         verdict = classify(MESSAGE, FACTS, replace(USUAL, asks={**asks, "safety": likely}), thresholds)
         assert (verdict.flags, verdict.doubted, verdict.urgent) == (("safety",), doubted, not doubted)
     plain = replace(FACTS, flags=frozenset({"safety"}))
-    verdict = classify(MESSAGE, plain, replace(USUAL, asks={**asks, "safety": 0.05}), thresholds)
+    verdict = classify(MESSAGE, plain, replace(USUAL, asks={**asks, "safety": 0.015}), thresholds)
     assert (verdict.flags, verdict.doubted, verdict.urgent) == (("safety",), (), True)
 
 

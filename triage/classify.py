@@ -25,8 +25,8 @@ PRIMARIES: tuple[Primary, ...] = get_args(Primary)
 ASKS: tuple[Ask, ...] = get_args(Ask)
 # A mail that reads so much like the school's is not called forged on the strength of its words.
 SURELY_SCHOOL = 0.8
-# Below it a flag is named for caution's sake alone: one that would be missed matters more than nine that are false.
-_LIKELY = 0.1
+# Below it a flag is named for caution alone: by folds over authors four true ones in 772 lie there, and 319 false ones.
+_ALARMING = 0.02
 FORGED = "it asks for money, a password or a click the way that forged school mail does"
 # The languages that the model was trained on.
 KNOWN_LANGUAGES = frozenset({"en", "es"})
@@ -174,7 +174,7 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     reason = _doubt(facts, scores, thresholds, confidence, school=school)
     flags = _flags(facts, scores, thresholds) if school else ()
     # What the mail says in plain words is never doubted.
-    doubted = tuple(flag for flag in flags if flag not in facts.flags and scores.asks[flag] < _LIKELY)
+    doubted = tuple(flag for flag in flags if flag not in facts.flags and scores.asks[flag] < _ALARMING)
     safety = "safety" in flags and "safety" not in doubted
     bulk = "bulk" in flags
     return Verdict(
