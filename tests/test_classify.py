@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triage.classify import ASKS, LABELS, PRIMARIES, DateScore, Scores, Thresholds, classify, unreadable_json
+from triage.config import Config
 from triage.dates import find_dates
-from triage.facts import Facts
+from triage.facts import Facts, find_facts
 from triage.message import Person, parse_message
 from triage.sender import Standing
 
@@ -58,6 +59,20 @@ def test_no_label_means_other_school() -> None:
     """And its JSON says so in `labels`."""
     verdict = classify(MESSAGE, FACTS, scores(), Thresholds())
     assert (verdict.labels, verdict.primary, verdict.to_json()["labels"]) == ((), "other_school", ["other_school"])
+
+
+def test_school_mail_without_a_label_shows_what_it_asks() -> None:
+    """The sentence of its date, and the one that asks; in a newsletter there are too many."""
+    head = b"Subject: Trip\r\nDate: Wed, 7 Jan 2026 10:00:00 +0000\r\n\r\n"
+    message = parse_message(head + b"We go to the zoo. The slip is due Friday. Can you drive?\r\n")
+    facts = find_facts(message, Config())
+    plain = replace(USUAL, labels=dict.fromkeys(LABELS, 0.0), asks=dict.fromkeys(ASKS, 0.0), dates=())
+    plain = replace(plain, dates=tuple(DateScore(0.9, "form") for _ in facts.due))
+    shown = classify(message, facts, plain, Thresholds()).evidence
+    assert [(item.label, item.text) for item in shown] == [
+        ("other_school", "The slip is due Friday."),
+        ("other_school", "Can you drive?"),
+    ]
 
 
 def test_not_school_says_nothing_more() -> None:

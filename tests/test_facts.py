@@ -64,6 +64,9 @@ def test_a_name_is_guessed_only_where_the_mail_leaves_no_doubt(body: str, child:
         ("Ms. Ortiz sent you a message:\n\nAll well.", "ClassDojo <no-reply@classdojo.com>", "Ms. Ortiz"),
         ("All well.", "Ms. Ortiz (via Seesaw) <no-reply@seesaw.me>", "Ms. Ortiz"),
         ("Points were added.", "ClassDojo <no-reply@classdojo.com>", None),
+        ("Todo bien.\n\nMtra. Lucía Fernández", "Escuela <e@x.example>", "Mtra. Lucía Fernández"),
+        ("Todo bien.\n\nProfra. Elena Ruiz", "Escuela <e@x.example>", "Profra. Elena Ruiz"),
+        ("Todo bien.\n\nDra. Ana Soto", "Escuela <e@x.example>", "Dra. Ana Soto"),
     ],
 )
 def test_the_human_who_writes(body: str, sender: str, teacher: str | None) -> None:

@@ -66,3 +66,18 @@ def test_a_day_that_the_mail_names_comes_first(what: str, by: date) -> None:
     """Asked for by tomorrow is due tomorrow; an event is no answer."""
     judged = verdict(due=(DueDate("2026-01-08", what, "tomorrow"),))
     assert answer_by(judged, "homework", datetime(2026, 1, 7, tzinfo=UTC).date()) == by
+
+
+def test_work_that_is_due_before_and_what_a_plan_mail_states() -> None:
+    """An answer after the work's own day helps nobody; a plan's day is the one that the mail names, early or late."""
+    written = date(2026, 1, 7)
+    work = verdict(due=(DueDate("2026-01-08T08:00:00-05:00", "assignment", "tomorrow at 8"),))
+    assert answer_by(work, "homework", written) == date(2026, 1, 8)
+    today = verdict(due=(DueDate("2026-01-07", "form", "today"),))
+    assert answer_by(today, "homework", written) == written
+    consent = verdict(due=(DueDate("2026-01-20", "form", "by January 20"),))
+    assert answer_by(consent, "plan", written) == date(2026, 1, 20)
+    assert answer_by(consent, "homework", written) == date(2026, 1, 9)
+    assert answer_by(verdict(due=(DueDate("2026-01-08", "event", "tomorrow"),)), "homework", written) == date(
+        2026, 1, 9
+    )

@@ -3,19 +3,19 @@
 import itertools
 import re
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.support.cases import verdict
-from triage.classify import DueDate, Evidence, Verdict
-from triage.config import LANGUAGES, Config
+from triage.classify import DueDate, Evidence, Label, Verdict
+from triage.config import LANGUAGES, Config, Language
 from triage.errors import ConfigError
 from triage.history import Past
 from triage.message import Person, parse_message
 from triage.notes import draft_mail, note_mail
-from triage.prompts import Around, Card, Wording, make_card, note_text, situation_of
+from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of, situation_of
 
 TODAY = date(2026, 1, 7)
 PUSHED = Evidence("behavior", "she pushed another student in the lunch line")
@@ -309,6 +309,86 @@ def test_header_fields_of_notes_cannot_be_injected() -> None:
     head = mail.as_bytes().split(b"\r\n\r\n")[0]
     assert b"\nBcc:" not in head
     assert head.count(b"\nTo:") == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("situation", ["behavior_meeting", "homework_meeting"])
+def test_what_happened_is_repeated_and_not_the_invitation(situation: str, language: Language) -> None:
+    """The mail is filed under meetings; what the parent asks about is the concern in it."""
+    judged = replace(SITUATIONS[situation], primary="meeting_request")
+    judged = replace(judged, evidence=tuple(reversed(judged.evidence)))
+    card = make_card(judged, Config(), Wording(language), Around(TODAY))
+    concern = PUSHED if situation == "behavior_meeting" else MISSING
+    said = "\n".join((card.reply, *card.ask_teacher))
+    assert concern.text in said
+    assert TALK.text.strip("?") not in said
+    assert concern.text in card.known[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("labels", [("behavior",), ("behavior", "meeting_request"), ("homework", "meeting_request")])
+def test_no_card_is_read_twice_in_a_row(labels: tuple[Label, ...], language: Language) -> None:
+    """Four such mails in three weeks: what is asked of child and teacher is new each time, or not the one just read."""
+    judged = verdict(labels=labels, primary=labels[-1], evidence=(PUSHED, MISSING, TALK), due=(FRIDAY,))
+    kind = (labels[0],)
+    cards = [
+        make_card(
+            judged,
+            Config(),
+            Wording(language),
+            Around(TODAY, [replace(WORRY, at=MONDAY - timedelta(days=4 * number), labels=kind) for number in range(n)]),
+        )
+        for n in range(5)
+    ]
+    for name in ("pause", "ask_child", "ask_teacher"):
+        texts = [getattr(card, name) for card in cards]
+        assert len(set(map(str, texts[:3]))) == 3
+        assert all(one != other for one, other in itertools.pairwise(texts))
+
+
+def test_the_sentence_that_names_the_child_is_repeated() -> None:
+    """A remark like "It is due Monday" says nothing of what is due, "she was upset" nothing of what happened."""
+    told = [
+        Evidence("behavior", "She was upset about the seats"),
+        Evidence("behavior", "But Maya hit a boy with a ruler"),
+    ]
+    card = make_card(replace(SITUATIONS["behavior"], evidence=tuple(told)), Config(), Wording("en"), Around(TODAY))
+    assert "this: “Maya hit a boy with a ruler”?" in card.ask_teacher[0].replace("But ", "")
+    due = replace(SITUATIONS["homework"], evidence=(Evidence("homework", "It is due Monday"),))
+    assert "due Monday" not in make_card(due, Config(), Wording("en"), Around(TODAY)).reply
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_news_that_asks_for_something_does_not_reassure(language: Language) -> None:
+    """A slip that is due is named with its day; news that asks nothing stays news."""
+    words = {
+        "en": ("may ask something of you", "do it by Friday, January 9"),
+        "es": ("Puede que le pidan algo", "9 de enero"),
+    }
+    slip = replace(SITUATIONS["other_school"], due=(DueDate("2026-01-09", "form", "by Friday"),))
+    card = make_card(slip, Config(), Wording(language), Around(TODAY))
+    assert words[language][0] in card.pause
+    assert words[language][1] in card.next_step
+    assert (
+        words[language][0]
+        not in make_card(SITUATIONS["other_school"], Config(), Wording(language), Around(TODAY)).pause
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_to_answer_is_a_place_that_takes_answers(language: Language) -> None:
+    """The school's own no-reply address is none."""
+    cards = {
+        relay: make_card(SITUATIONS["behavior"], Config(), Wording(language), Around(TODAY, relay=relay))
+        for relay in ("Seesaw", "", None)
+    }
+    assert "Seesaw" in cards["Seesaw"].where
+    assert cards[""].where == Wording(language).words["nowhere"]
+    assert cards[None].where == ""
+    mail = b"From: School <no-reply@maplewood.k12.example>\r\nSubject: News\r\n\r\nHello.\r\n"
+    assert relay_of(parse_message(mail), "school") == ""
+    assert relay_of(parse_message(mail), "unknown") == "maplewood.k12.example"
+    assert relay_of(parse_message(mail.replace(b"no-reply", b"lee")), "school") is None
 
 
 def test_a_plan_that_no_word_names_gets_no_plan_card() -> None:

@@ -12,8 +12,10 @@ from typing import Any, Literal, get_args
 from triage.dates import What, chosen
 from triage.facts import FLAGS, Facts, Flag
 from triage.ical import Invitation
+from triage.lexicon import pattern
 from triage.message import Message, Person
 from triage.sender import SenderKind, Standing
+from triage.text import sentences
 
 Label = Literal["homework", "behavior", "meeting_request", "praise"]
 Primary = Literal["meeting_request", "behavior", "homework", "praise", "other_school", "not_school"]
@@ -81,7 +83,7 @@ class Thresholds:
 class Evidence:
     """A sentence of the mail and the label or flag that it speaks for."""
 
-    label: Label | Flag
+    label: Primary | Flag
     text: str
 
 
@@ -199,11 +201,20 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         warnings=standing.warnings,
         language=facts.language,
         flags=flags,
-        evidence=_evidence(labels, flags, scores, facts),
+        evidence=_evidence(labels, flags, scores, facts)
+        + (_news(message, facts) if school and not labels and not bulk else ()),
         # A mail that goes to Review takes no meeting out of the calendar.
         cancelled=(invited.at.isoformat(),) if invited is not None and invited.cancelled and not reason else (),
         doubted=doubted,
     )
+
+
+def _news(message: Message, facts: Facts) -> tuple[Evidence, ...]:
+    """What school mail without a label says: the sentences of its dates, then those that ask for something."""
+    own = sentences(message.parts.own)
+    dated = [text for text in own if any(due.text in text for due in facts.due)]
+    asking = [text for text in own if pattern("asks").search(text)]
+    return tuple(Evidence("other_school", text) for text in dict.fromkeys((*dated, *asking)))[:2]
 
 
 def _invitation(message: Message) -> Invitation | None:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import get_args
 
 from triage.classify import Verdict
+from triage.dates import What
 
 # Concerns so near to each other belong together; praise so soon after one speaks of it.
 TOGETHER = timedelta(days=42)
@@ -75,10 +77,19 @@ def _before(verdict: Verdict, past: Iterable[Past]) -> list[Past]:
 
 
 def answer_by(verdict: Verdict, situation: str, written: date) -> date:
-    """The school day by which an answer is soon enough; earlier where the mail names one."""
+    """The school day by which an answer is soon enough; earlier where something the mail asks for is due before.
+
+    Where a plan is spoken of or nothing weighs, the day that the mail itself names.
+    """
     day = school_days_after(written, _ANSWER_DAYS.get(situation, _DEFAULT_ANSWER_DAYS))
-    asked = [date.fromisoformat(due.at[:10]) for due in verdict.due if due.what in ("reply", "meeting")]
-    return min([day, *(at for at in asked if at > written)])
+    days = {
+        what: [date.fromisoformat(due.at[:10]) for due in verdict.due if due.what == what] for what in get_args(What)
+    }
+    stated = [at for what in ("reply", "form", "assignment") for at in days[what] if at >= written]
+    if situation in ("plan", "other_school") and stated:
+        return min(stated)
+    asked = [at for what, found in days.items() if what != "event" for at in found if at >= written]
+    return min([day, *asked])
 
 
 def school_days_after(day: date, count: int) -> date:

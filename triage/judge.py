@@ -20,8 +20,8 @@ from triage.history import Past, is_new_teacher
 from triage.message import Message, UnreadableError, parse_message
 from triage.notes import draft_mail, note_mail
 from triage.plan import deserves_card
-from triage.prompts import Around, Card, Wording, make_card, note_text
-from triage.sender import is_answerable, platform_of
+from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
+from triage.sender import platform_of
 
 if TYPE_CHECKING:
     # Only the worker process pays for scikit-learn.
@@ -174,8 +174,8 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
     to = next(iter(household.own_addresses), "")
     worth = household.every_mail or deserves_card(verdict) or _is_welcome(verdict, household.past)
     worth = worth and (verdict.school or verdict.unsure)
-    relay = "" if is_answerable(message) else platform_of(message) or message.sender.domain
-    card = make_card(verdict, household.config, wording, Around(today, household.past, relay)) if worth else None
+    around = Around(today, household.past, relay_of(message, verdict.sender))
+    card = make_card(verdict, household.config, wording, around) if worth else None
     text = note_text(card, verdict, wording) if card else ""
     wanted = household.config.prompts.deliver
     # Nothing is written beside a mail that may be forged; the digest warns of it.

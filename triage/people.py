@@ -13,7 +13,7 @@ from triage.message import Message, Person
 from triage.sender import Standing, answer_address
 
 TITLE = (
-    r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Coach|Principal|Nurse|Sr|Sra|Srta|Profe|Profesora?|Maestr[oa]|Miss|Teacher|Sir|Madam|"
+    r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Coach|Principal|Nurse|Sr|Sra|Srta|Dra|Lic|Ing|Mtr[oa]|Profr?a?|Profe|Profesora?|Maestr[oa]|Miss|Teacher|Sir|Madam|"
     r"Señor(?:a|ita)?|Sister|Father|Fr|Rev|Dean|Officer|Deputy|Assistant Principal)\b\.?"
 )
 NAME = r"[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+(?:[-'’][A-ZÀ-ÖØ-Þ]?[a-zß-öø-ÿ]{2,})?|[A-Z]{2}(?=\b)"

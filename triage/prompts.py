@@ -25,6 +25,8 @@ from triage.draft import other_children
 from triage.errors import ConfigError
 from triage.facts import names_plan
 from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved
+from triage.message import Message
+from triage.sender import SenderKind, is_answerable, platform_of
 from triage.text import one_line
 
 _HERE = Path(__file__).parent / "wording"
@@ -73,12 +75,12 @@ class Card:
 class Around:
     """What a card depends on besides the mail: `today` stands in where the mail has no date, `past` are earlier mails.
 
-    `relay` names the platform where an answer by mail reaches nobody.
+    `relay` names the platform where to answer if an answer by mail reaches nobody, empty where there is none to name.
     """
 
     today: date
     past: Sequence[Past] = ()
-    relay: str = ""
+    relay: str | None = None
 
 
 class Wording:
@@ -207,9 +209,20 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         known=tuple(wording.quoted(item.text, 200) for item in _distinct(verdict, situation)),
         unknown=_unknown(verdict, situation, wording),
         answer_by="" if situation in ("safety", "suspicious") else by.isoformat(),
-        where=wording.words["where"].format(relay=around.relay) if around.relay and situation != "suspicious" else "",
+        where="" if around.relay is None or situation == "suspicious" else _where(around.relay, wording),
         **slots,
     )
+
+
+def _where(relay: str, wording: Wording) -> str:
+    return str(wording.words["where"].format(relay=relay) if relay else wording.words["nowhere"])
+
+
+def relay_of(message: Message, sender: SenderKind) -> str | None:
+    """`Around.relay` of a mail: a school's own address that takes no answer is no place to answer in."""
+    if is_answerable(message):
+        return None
+    return platform_of(message) or ("" if sender in ("known", "school") else message.sender.domain)
 
 
 def _is_late(verdict: Verdict, situation: str) -> bool:
@@ -222,9 +235,24 @@ def _is_late(verdict: Verdict, situation: str) -> bool:
     )
 
 
+def _about(verdict: Verdict, situation: str) -> str:
+    """The label or flag whose words a card repeats: where a concern comes with an invitation, the concern."""
+    if situation in ("plan", "safety"):
+        return situation
+    return _concern(verdict) if situation in _OF_A_CONCERN else verdict.primary
+
+
+_OF_A_CONCERN = frozenset({"second", "third", "praise_concern", "behavior_meeting", "homework_meeting"})
+
+
+def _concern(verdict: Verdict) -> Primary:
+    return next((label for label in ("behavior", "homework") if label in verdict.labels), verdict.primary)
+
+
 def _distinct(verdict: Verdict, situation: str) -> list[Any]:
     """What the mail says, that which the card is about first."""
-    ordered = sorted(verdict.evidence, key=lambda item: item.label != situation)
+    about = _about(verdict, situation)
+    ordered = sorted(verdict.evidence, key=lambda item: item.label != about)
     by_text: dict[str, Any] = {}
     for item in ordered:
         by_text.setdefault(item.text, item)
@@ -247,20 +275,20 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
     words = wording.words
     name = verdict.teacher.name if verdict.teacher else ""
     profile = next((child for child in config.children if child.name == verdict.child), None)
-    concern = next((label for label in ("behavior", "homework") if label in verdict.labels), verdict.primary)
     family = [name for child in config.children for name in (child.name, *child.aliases)] + [verdict.child or ""]
-    about = {"plan": "plan", "safety": "safety", "praise_concern": concern}.get(situation, verdict.primary)
     return {
         "teacher": name or words["the_teacher"],
         "child": verdict.child or words["your_child"],
         "named": verdict.child is not None,
         "greeting": words["greeting_named"].format(name=name) if name else words["greeting"],
-        "said": _evidence(verdict, about, wording, family),
+        "said": _evidence(verdict, _about(verdict, situation), wording, family),
         "good": _evidence(verdict, "praise", wording, family),
         "plan": {"504": "504", "iep": "IEP"}.get(profile.plan, "") if profile else "",
         "at_home": next(iter(profile.at_home), "") if profile else "",
+        "fixed": any(due.what == "meeting" and "T" in due.at for due in verdict.due),
         "asks_meeting": "meeting_request" in verdict.labels,
-        "work": concern == "homework",
+        "asks": verdict.needs_reply or any(due.what in ("form", "reply", "assignment") for due in verdict.due),
+        "work": _concern(verdict) == "homework",
         "signed": bool(name),
         "warning": "; ".join(verdict.warnings),
     }
@@ -274,14 +302,20 @@ def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written:
         "when": _when(verdict, wording),
         "answer_from": wording.day(written + timedelta(days=1)),
         "answer_by": wording.day(by),
+        "pressing": by <= written + timedelta(days=1),
         "count": len(earlier) + 1,
         "earlier": wording.listed([wording.day(day) for day in earlier[-3:]]),
+        "last": wording.day(earlier[-1]) if earlier else "",
+        "all_days": wording.listed([wording.day(day) for day in (*earlier[-3:], written)]),
     }
 
 
 def _evidence(verdict: Verdict, label: str, wording: Wording, family: Sequence[str]) -> str:
     # Short, since it is repeated; the whole sentence stands among what the mail says. Repeated, a "why" reproaches.
     texts = [item.text for item in verdict.evidence if item.label == label and not _WHY.search(item.text)]
+    texts = [text for text in texts if len(text.split()) > _REMARK or not _POINTS.match(text)]
+    # A sentence that names the child says what it is about.
+    texts.sort(key=lambda text: not (verdict.child and verdict.child.split()[0] in text))
     said = next((text for text in texts if len(text.split()) >= _SENTENCE), next(iter(texts), ""))
     if not said or (label != "praise" and other_children(said, family)):
         # What the parent asks or answers names no other family's child, and what else was said is not what it is about.
@@ -291,7 +325,7 @@ def _evidence(verdict: Verdict, label: str, wording: Wording, family: Sequence[s
 
 def _clause(text: str) -> str:
     """A long sentence cut where it pauses, marked as cut; never where what follows takes back what stands before."""
-    text = _GREETING.sub("", text)
+    text = _JOINS.sub("", _GREETING.sub("", text))
     if len(text) <= _REPEATED or _DENIES.search(text):
         return text
     ends = [match.start() for match in _PAUSES.finditer(text) if _REPEATED // 3 <= match.start() <= _REPEATED]
@@ -299,12 +333,18 @@ def _clause(text: str) -> str:
 
 
 # A quotation of fewer words than this says little; one of more letters than that is cut when it is repeated.
-_SENTENCE, _REPEATED = 4, 80
+_SENTENCE, _REMARK, _REPEATED = 4, 6, 80
 _WHY = re.compile(r"\bwhy\b|\bpor qué\b", re.IGNORECASE)
 _GREETING = re.compile(
     r"\A\W*(?i:hi|hello|hey|good (?:morning|afternoon|evening)|hola|buen[oa]s (?:d[ií]as|tardes|noches))\b"
     r"[^,.!:;?]{0,30}[,.!:] +(?=\w)"
 )
+# "It is due Monday" says little where what "it" is does not stand beside it.
+_POINTS = re.compile(
+    r"\W*(?:it|this|that|these|those|esto|eso|esta|ese)\b['’]?(?:s| is| was| will| has| are| were| es| fue) ",
+    re.IGNORECASE,
+)
+_JOINS = re.compile(r"\A\W*(?:But|And|So|Also|Pero|Y|Así que|También),? +(?=\w)")
 _TAKES_BACK = r"(?!(?:but|until|unless|except|though|although|yet|however|pero|hasta|salvo|excepto|aunque|sin)\b)"
 _PAUSES = re.compile(
     rf"[,;:] {_TAKES_BACK}| [–—] {_TAKES_BACK}| (?=(?:and|so|because|when|while|then|y|porque|cuando|luego) )"
@@ -322,9 +362,10 @@ def _when(verdict: Verdict, wording: Wording) -> str:
 _CAUSE = re.compile(
     r"\b(before|after|because|when|during|started|porque|antes|después|cuando|durante)\b", re.IGNORECASE
 )
+_SOON = re.compile(r"\b(?:today|tonight|tomorrow|hoy|mañana|esta (?:noche|tarde))\b", re.IGNORECASE)
 _PURPOSE = re.compile(
     r"\b(?:about|regarding|concerning|discuss\w*|go(?:ing)? (?:over|through)|review\w*|plan(?:ning)? for"
-    r"|sobre|acerca de|respecto|revisar|comentar(?:le)?|tratar)\b",
+    r"|sobre|acerca de|respecto|revisar|comentar(?:le)?|tratar|(?:hablar|platicar|conversar) de(?:l)?|para ver)\b",
     re.IGNORECASE,
 )
 
@@ -338,7 +379,7 @@ def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, .
         told = len(verdict.labels) > 1 or "plan" in verdict.flags or _PURPOSE.search(said)
         names += [] if told else ["purpose"]
         names += [] if any(due.what == "meeting" for due in verdict.due) else ["time"]
-    elif verdict.labels == ("homework",) and not verdict.due:
+    elif verdict.labels == ("homework",) and not verdict.due and not _SOON.search(said):
         names.append("date")
     return tuple(wording.words["unknown"][name] for name in names) if situation != "safety" else ()
 

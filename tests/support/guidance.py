@@ -17,8 +17,8 @@ from triage.facts import find_facts
 from triage.history import Past
 from triage.message import Message, parse_message
 from triage.model import Model
-from triage.prompts import Around, Card, Wording, make_card, word_table
-from triage.sender import is_answerable, platform_of
+from triage.prompts import Around, Card, Wording, make_card, relay_of, word_table
+from triage.sender import platform_of
 
 WORDING = Path(__file__).parent.parent.parent / "triage" / "wording"
 
@@ -64,21 +64,56 @@ def violations(shown: Shown, wording: Wording) -> Iterator[str]:
     quotes = _QUOTES.finditer("\n".join([card.reply, *card.ask_teacher]))
     if "praise" not in verdict.labels and any(other_children(quote.group(), family) for quote in quotes):
         yield "names another child to the teacher"
-    prose = [_QUOTES.sub("", text) for text in texts]
+    yield from _quotes_the_wrong_thing(card, verdict)
+    if re.search(r"(?i)\b(?:we|i)(?:['’]ll| will) \w+|\b(?:haremos|veremos|vamos a|voy a)\b", _unquoted(card.reply)):
+        yield "a promise in the parent's name"
+    yield from _hard_to_read(card, verdict, language)
+
+
+def _hard_to_read(card: Card, verdict: Verdict, language: Language) -> Iterator[str]:
+    texts = [card.headline, card.pause, *card.ask_child, *card.ask_teacher, card.document, card.wait, card.next_step]
+    prose = [_unquoted(text) for text in texts]
     read = [card.headline, card.pause, *card.ask_child, *card.ask_teacher, card.next_step]
     if (count := len(_masked(map(_unquoted, read), verdict).split())) > CARD_WORDS:
         yield f"more than {CARD_WORDS} words ({card.situation}: {count})"
     for question in card.ask_teacher:
-        if len(_QUOTES.sub("", question).split()) > OPENER_WORDS:
+        if len(_unquoted(question).split()) > OPENER_WORDS:
             yield "a question of over 25 words"
     if len(card.reply.split()) > DRAFT_WORDS:
         yield f"a reply of {len(card.reply.split())} words"
+    if (average := _sentence_words(_masked([*prose, _unquoted(card.reply)], verdict))) > SENTENCE_WORDS:
+        yield f"sentences of {average:.0f} words on average ({card.situation})"
     if (grade := reading_grade(_masked(prose, verdict), language)) > GRADE:
         yield f"reading grade over {GRADE:.0f} ({card.situation}: {grade:.0f})"
 
 
 def _unquoted(text: str) -> str:
     return _QUOTES.sub("", text)
+
+
+def _quotes_the_wrong_thing(card: Card, verdict: Verdict) -> Iterator[str]:
+    """An invitation to talk is not what happened."""
+    if card.situation not in ("behavior_meeting", "homework_meeting", "second", "third"):
+        return
+    labels: dict[str, set[str]] = {}
+    for item in verdict.evidence:
+        labels.setdefault(_letters(item.text), set()).add(item.label)
+    for quote in _QUOTES.finditer("\n".join([card.reply, *card.ask_teacher])):
+        begins = _letters(quote.group().rstrip("”» …"))
+        said = [kinds for text, kinds in labels.items() if begins and begins in text]
+        if not said:
+            yield "quotes what is no evidence"
+        elif all(kinds <= {"meeting_request"} for kinds in said):
+            yield f"quotes the invitation as what happened ({card.situation})"
+
+
+def _letters(text: str) -> str:
+    return "".join(re.findall(r"[^\W_]", text.lower()))
+
+
+def _sentence_words(text: str) -> float:
+    counts = [len(s.split()) for s in re.split(r"[.?!:;]+(?:\s|$)|\n", text) if re.search(r"\w", s)]
+    return sum(counts) / len(counts) if counts else 0.0
 
 
 def _shape(card: Card) -> Iterator[str]:
@@ -211,7 +246,7 @@ _BATCH = 500
 
 
 def cards_of(records: Sequence[Record], model: Model) -> Iterator[tuple[Record, Shown, Wording]]:
-    """Each mail's card in each language, as the daemon makes it; two of three mails have worries before them."""
+    """Each mail's card in each language, as the daemon makes it; three of four mails have worries before them."""
     wordings = [Wording(language) for language in LANGUAGES]
     for start in range(0, len(records), _BATCH):
         batch = records[start : start + _BATCH]
@@ -220,8 +255,8 @@ def cards_of(records: Sequence[Record], model: Model) -> Iterator[tuple[Record, 
         scores = model.score(messages, facts)
         for number, (record, message, fact, score) in enumerate(zip(batch, messages, facts, scores, strict=True)):
             verdict = classify(message, fact, score, model.thresholds)
-            past = _worries(verdict, number % 3)
-            relay = "" if is_answerable(message) else platform_of(message) or message.sender.domain
+            past = _worries(verdict, number % 4)
+            relay = relay_of(message, verdict.sender)
             for wording in wordings:
                 card = make_card(verdict, _NOBODY, wording, Around(date(2026, 1, 7), past, relay))
                 yield record, Shown(card, verdict, message, _NOBODY, past), wording
