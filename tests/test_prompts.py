@@ -376,6 +376,14 @@ def test_news_that_asks_for_something_does_not_reassure(language: Language) -> N
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_that_a_class_is_large_is_said_once_in_a_row_of_mails(language: Language) -> None:
+    """On the second card; a line on each would be a sermon."""
+    line = {"en": "whole class", "es": "todo un grupo"}[language]
+    said = [line in str(cards(language, situation)[0]) for situation in ("behavior", "second", "third")]
+    assert said == [False, True, False]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_where_to_answer_is_a_place_that_takes_answers(language: Language) -> None:
     """The school's own no-reply address is none."""
     cards = {
