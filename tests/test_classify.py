@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from triage.classify import ASKS, LABELS, PRIMARIES, DateScore, Scores, Thresholds, classify, unreadable_json
 from triage.config import Config
 from triage.dates import find_dates
-from triage.facts import Facts, find_facts
+from triage.facts import Facts, Flag, find_facts
 from triage.message import Person, parse_message
 from triage.sender import Standing
 
@@ -104,6 +104,19 @@ def test_doubt_and_other_languages_go_to_review() -> None:
     assert (doubtful.unsure, doubtful.reason) == (True, "it is not clear what this mail is about")
     foreign = classify(MESSAGE, replace(FACTS, language="vi"), USUAL, Thresholds())
     assert "another language" in foreign.reason
+
+
+def test_another_language_goes_to_review_where_it_may_be_the_schools() -> None:
+    """The model sees little of a school's mail in German; its newsletters and plainly other mail stay."""
+    german = replace(FACTS, language="de")
+    cases: tuple[tuple[float, frozenset[Flag], bool], ...] = (
+        (0.3, frozenset(), True),
+        (0.02, frozenset(), False),
+        (0.3, frozenset({"bulk"}), False),
+    )
+    for school, flags, review in cases:
+        verdict = classify(MESSAGE, replace(german, flags=flags), scores(school=school), Thresholds())
+        assert (verdict.unsure, "another language" in verdict.reason) == (review, review)
 
 
 def test_of_equals_the_order_of_precedence_decides() -> None:

@@ -61,6 +61,27 @@ def test_what_is_no_date_ahead(text: str) -> None:
     assert found(text) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("Picture day moved from Thursday to Monday.", ["2026-01-12"]),
+        ("The lab is due Monday, not Friday.", ["2026-01-12"]),
+        ("We meet a week from Friday instead of this Friday.", ["2026-01-16"]),
+        ("The test is not Friday, January 9, but Tuesday the 13th.", ["2026-01-13"]),
+        ("La junta se cambia del jueves al lunes.", ["2026-01-12"]),
+        ("El examen es el lunes en vez del viernes.", ["2026-01-12"]),
+        ("The play is two weeks from Friday.", ["2026-01-23"]),
+        ("Nos vemos de hoy en ocho.", ["2026-01-14"]),
+        ("Es del viernes en quince.", ["2026-01-23"]),
+        ("Why not Friday?", ["2026-01-09"]),
+        ("If not Friday, then Monday.", ["2026-01-09", "2026-01-12"]),
+    ],
+)
+def test_a_day_that_is_taken_back_is_none(text: str, days: list[str]) -> None:
+    """Only the day that holds now is a date; one that is merely doubted stays."""
+    assert [due.day.isoformat() for due in find_dates(text, WRITTEN, day_first=False)] == days
+
+
 @pytest.mark.parametrize(("text", "back"), [("On Monday he pushed a boy.", True), ("On Monday we meet.", False)])
 def test_a_sentence_that_looks_back_is_marked(text: str, back: bool) -> None:
     """Whether its date is one to keep is for the model; that it tells of the past is a clue."""

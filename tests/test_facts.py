@@ -64,6 +64,12 @@ def test_a_name_is_guessed_only_where_the_mail_leaves_no_doubt(body: str, child:
         ("Ms. Ortiz sent you a message:\n\nAll well.", "ClassDojo <no-reply@classdojo.com>", "Ms. Ortiz"),
         ("All well.", "Ms. Ortiz (via Seesaw) <no-reply@seesaw.me>", "Ms. Ortiz"),
         ("Points were added.", "ClassDojo <no-reply@classdojo.com>", None),
+        ("Ms. Rivera, Leo pushed a boy today. Please call.", "Ms. Ortiz <o@x.example>", "Ms. Ortiz"),
+        ("Ms. Rivera,\nLeo pushed a boy.\nPlease call.", "Dana Ortiz <o@x.example>", "Dana Ortiz"),
+        ("Mrs. Rivera - Leo bumped his head. He is fine.", "Nurse Abrams <n@x.example>", "Nurse Abrams"),
+        ("All well.\n\nPrincipal", "Owen Maddox <m@x.example>", "Owen Maddox"),
+        ("All well.\n\nWorld History", "Dee Yancey <y@x.example>", "Dee Yancey"),
+        ("All well.\n\nReply", "Seesaw <no-reply@seesaw.me>", None),
         ("Todo bien.\n\nMtra. Lucía Fernández", "Escuela <e@x.example>", "Mtra. Lucía Fernández"),
         ("Todo bien.\n\nProfra. Elena Ruiz", "Escuela <e@x.example>", "Profra. Elena Ruiz"),
         ("Todo bien.\n\nDra. Ana Soto", "Escuela <e@x.example>", "Dra. Ana Soto"),
@@ -145,3 +151,11 @@ def test_hours_are_the_familys_where_a_relay_stamps_utc() -> None:
     )
     (due,) = find_facts(parse_message(raw), config).due
     assert due.at.isoformat() == "2026-01-09T15:15:00-05:00"
+
+
+def test_without_a_time_zone_of_its_own_the_configuration_means_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same mail, the same family, and no key in the file."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    raw = b"From: x@remind.com\r\nDate: Sat, 07 Nov 2026 20:04:00 +0000\r\n\r\nCan we meet on 11/9 at 3:15?"
+    (due,) = find_facts(parse_message(raw), Config()).due
+    assert due.at.isoformat() == "2026-11-09T15:15:00-05:00"

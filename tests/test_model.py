@@ -42,6 +42,20 @@ def score(text: str, subject: str = "Maya") -> Scores:
     return MODEL.score([message], [find_facts(message, NOBODY)])[0]
 
 
+def test_what_the_receiving_server_writes_changes_nothing() -> None:
+    """Delivered mail carries it, the corpus seldom does; it says nothing of the kind of mail."""
+    sent = b"From: Ms. Alvarez <alvarez@lincolnelementary.example>\r\nSubject: Maya\r\n\r\nMaya has no essay.\r\n"
+    delivered = (
+        b"Return-Path: <bounce@mailer.example>\r\nReceived: from a by b; Wed, 7 Jan 2026 10:00:00 +0000\r\n"
+        b"Authentication-Results: mx.google.com; dkim=pass header.i=@lincolnelementary.example;\r\n"
+        b" spf=pass smtp.mailfrom=lincolnelementary.example; dmarc=pass header.from=lincolnelementary.example\r\n"
+        b"DKIM-Signature: v=1; a=rsa-sha256; d=lincolnelementary.example; s=x; bh=x; b=x\r\n"
+    )
+    messages = [parse_message(sent), parse_message(delivered + sent)]
+    one, other = MODEL.score(messages, [find_facts(message, NOBODY) for message in messages])
+    assert one == other
+
+
 @pytest.mark.parametrize(
     ("text", "label"),
     [

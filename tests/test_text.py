@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import SHARED_MAIL
-from triage.text import clean, html_to_text, one_line, sentences, split_parts
+from triage.text import clean, html_to_text, one_line, sentence_spans, sentences, split_parts
 
 ANGRY = "Why was my son humiliated in front of everyone? He was hitting nobody. I want a meeting today!"
 
@@ -129,6 +129,21 @@ def test_quoted_html_is_quoted() -> None:
 def test_sentences(text: str, expected: list[str]) -> None:
     """Abbreviations do not end a sentence, list items stand alone, wrapped lines are joined."""
     assert sentences(text) == expected
+
+
+def test_lines_of_a_list_of_dates_stand_alone() -> None:
+    """However long: the hour of one day is not that of the next."""
+    text = (
+        "Oct 23 - Field trip to the farm with both classes, buses leave at 8:45\n"
+        "10/30: Fall parade around the block, and cider afterwards in the gym\n"
+        "Fri, Nov 6 - No school, teachers meet all day in the district office.\n"
+        "We are so glad about all of it that we would like to have everybody in on\n"
+        "May 4 for a picnic."
+    )
+    first, second, third, last = sentences(text)
+    assert (first[:6], second[:5], third[:10]) == ("Oct 23", "10/30", "Fri, Nov 6")
+    assert last.endswith("in on May 4 for a picnic.")
+    assert [text[a:b] for a, b in sentence_spans(text)][:3] == [first, second, third]
 
 
 @given(st.text())

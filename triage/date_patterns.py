@@ -148,7 +148,11 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         rf"{WEEKDAY}\.?(?:\s+|,\s+(?=the\s|el\s|{_DAY}(?:st|nd|rd|th))|\s*\()(?:the\s+|el\s+|día\s+)?{_NTH}\b"
         rf"(?!\s*(?:of\s+|de\s+)?{_MONTH}){_NO_COUNT}(?!\s+(?:and|or|to)\s+\d+\b(?!th|st|nd|rd))",
     ),
-    ("weekday_later", rf"{WEEKDAY}\s+week\b|\b(?:a\s+week|una?\s+semana)\s+(?:(?:from|on)\s+)?{WEEKDAY}"),
+    (
+        "weekday_later",
+        rf"{WEEKDAY}\s+week\b|\b(?:a\s+week|una?\s+semana)\s+(?:(?:from|on)\s+)?(?:this\s+)?{WEEKDAY}"
+        rf"|\b(?:two|three|2|3)\s+weeks\s+(?:from|on)\s+(?:this\s+)?{WEEKDAY}|\bdel\s+{WEEKDAY}\s+en\s+(?:ocho|quince)\b",
+    ),
     ("weekday", rf"{WEEKDAY}\.?|\b(?:{_either(WEEKDAYS)})(?=['’]?s\s+(?:quiz|test|lesson|class|period)\b)"),
     ("month_day", rf"{_MONTH}\s+{_NTH}\b(?!:\d){_YEAR}|\b{_NTH}\s+(?:of\s+|de\s+)?{_MONTH}{_YEAR}"),
     # Not 24/7, 3/4 cup, 18/20 on a test: what follows and precedes is looked at when it is read.
@@ -169,7 +173,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "distance",
         rf"\b(?:in|within|dentro de|en)\s+(?:the\s+next\s+)?(?:a|un|una|\d{{1,2}}|{_WORD}|a couple of)\s+"
         r"(?:school\s+|working\s+|business\s+)?(?:days?|weeks?|hours|días?|semanas?|horas)\b(?:\s+(?:hábiles|de clases?))?"  # noqa: E501
-        rf"|\b(?:a|one|two|three|\d{{1,2}})\s+(?:days?|weeks?)\s+from\s+(?:today|now|tomorrow)\b",
+        rf"|\b(?:a|one|two|three|\d{{1,2}})\s+(?:days?|weeks?)\s+from\s+(?:today|now|tomorrow)\b"
+        r"|\bde\s+(?:hoy|mañana)\s+en\s+(?:ocho|quince)\b",
     ),
     (
         "period",

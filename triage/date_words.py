@@ -131,9 +131,13 @@ def _weekday(kind: str, match: re.Match[str]) -> Iterator[Token]:
     if kind == "weekday_day":
         yield _token("weekday_day", match, weekday, _numbers(match.group())[0])
     elif kind == "weekday_later":
-        yield _token("weekday_later", match, weekday, 1)
+        yield _token("weekday_later", match, weekday, _weeks_later(match.group().lower()))
     else:
         yield _token("weekday", match, weekday)
+
+
+def _weeks_later(text: str) -> int:
+    return 3 if re.search(r"\b(?:three|3)\b", text) else 2 if re.search(r"\b(?:two|2|quince)\b", text) else 1
 
 
 def _month_day(_kind: str, match: re.Match[str]) -> Iterator[Token]:
@@ -157,6 +161,9 @@ def _distance(_kind: str, match: re.Match[str]) -> Iterator[Token]:
     text = match.group().lower()
     counts = _numbers(text) or [AMOUNTS[word] for word in re.findall(r"[^\W\d_]+", text) if word in AMOUNTS] or [2]
     amount = counts[0]
+    if late := re.search(r"(ocho|quince)$", text):
+        # "De hoy en ocho" counts today, and so is a week.
+        amount = (7 if late[1] == "ocho" else 14) + ("mañana" in text)
     unit = 7 if re.search(r"week|semana", text) else 1
     if re.search(r"hours|horas", text):
         if amount < 24:

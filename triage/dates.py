@@ -278,8 +278,11 @@ _TO_THE_END = re.compile(r"\b(?:until|till|up to|hasta|before|between)\s+(?:las\
 def _adjacent(spoken: Sequence[Token], sentence: str) -> list[list[Token]]:
     """Tokens that stand next to each other and so speak of one date."""
     groups: list[list[Token]] = []
+    dropped = -_NEAR
     for token in spoken:
-        if token.is_hour and _put_off(token):
+        if _put_off(token) or (token.start - dropped < _NEAR and not token.is_hour):
+            # "Not Friday, October 9" takes back both.
+            dropped = token.end
             continue
         previous = groups[-1] if groups else None
         gap = sentence[previous[-1].end : token.start] if previous else ""
@@ -292,14 +295,21 @@ def _adjacent(spoken: Sequence[Token], sentence: str) -> list[list[Token]]:
     return groups
 
 
+# A day so near to one that is taken back is the same one.
+_NEAR = 3
+_TAKEN_BACK = r"\b(?:instead of|rather than|(?<!if )(?<!why )not|en vez de|en lugar de)\s+"
+_HOUR_TAKEN_BACK = re.compile(rf"(?:{_TAKEN_BACK}|\b(?:not at|was|were)\s+)(?:las\s+|at\s+)?$")
+_DAY_TAKEN_BACK = re.compile(
+    rf"(?:{_TAKEN_BACK}|\b(?:en vez del|en lugar del)\s+"
+    r"|\b(?:moved|moving|changed|changing|rescheduled|postponed|switched|shifted|pushed(?: back)?)\s+from\s+"
+    r"|\b(?:se (?:cambia|cambió|pasa|pasó|mueve|movió|recorre|recorrió)|cambiad[oa]|recorrid[oa])\s+del?\s+)"
+    r"(?:on\s+|the\s+|this\s+|el\s+)*$"
+)
+
+
 def _put_off(token: Token) -> bool:
-    """The hour that something is no longer at: "3:45 instead of 3:15"."""
-    return (
-        re.search(
-            r"\b(?:instead of|rather than|not|not at|was|were|en vez de|en lugar de)\s+(?:las\s+|at\s+)?$", token.lead
-        )
-        is not None
-    )
+    """The hour or day that something is no longer on: "3:45 instead of 3:15", "moved from Thursday to Monday"."""
+    return (_HOUR_TAKEN_BACK if token.is_hour else _DAY_TAKEN_BACK).search(token.lead) is not None
 
 
 def _stands_alone(clock: Token) -> bool:

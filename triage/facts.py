@@ -90,7 +90,7 @@ def _due(message: Message, config: Config, language: str) -> tuple[Due, ...]:
     here = written.astimezone(config.zone)
     # Relays stamp UTC; the hours in the text are the family's.
     if here.utcoffset() == written.utcoffset() or written.utcoffset() == timedelta(0):
-        written = here if "timezone" in config.model_fields_set else written
+        written = here
     return find_dates(f"{message.subject}.\n{message.parts.own}", written, day_first=_day_first(written, language))
 
 

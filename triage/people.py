@@ -131,35 +131,60 @@ def find_teacher(message: Message, standing: Standing) -> Person | None:
     answer = answer_address(message)
     if standing.teacher is not None:
         return Person(standing.teacher.name, standing.teacher.address)
-    shown = _shown(message, standing)
-    name = _signed(message) or (_relayed(message) if standing.via else "") or shown
+    shown, addressed = _shown(message, standing), _addressed(message)
+    found = (*_signed(message), _relayed(message) if standing.via else "", shown)
+    name = next((name for name in found if _may_sign(name, addressed)), "")
     if name and not re.match(TITLE, name) and (len(name.split()) == 1 < len(shown.split())):
         # "Deb" beneath a mail from Deb Krantz.
         name = shown
     return Person(name, answer.address) if name else None
 
 
-def _signed(message: Message) -> str:
-    """The name beneath the mail: on its last lines, or first after the sign-off."""
+def _may_sign(name: str, addressed: set[str]) -> bool:
+    """Whether a name is more than a title, a subject or a button, and not that of whom the mail speaks to."""
+    bare = re.sub(rf"^(?:{TITLE} ?)+", "", name)
+    if not bare or pattern("not_signatures").search(bare):
+        return False
+    return not set(re.findall(r"\w{2,}", bare.lower())) <= addressed if len(bare) > 2 else True
+
+
+def _addressed(message: Message) -> set[str]:
+    """Words of the names of the recipients and of whoever the first line speaks to."""
+    texts = [person.name for person in message.recipients]
+    first = message.parts.own.lstrip().partition("\n")[0]
+    # "Ms. Rivera, Leo pushed a boy", "Dear Ms Rivera -", "Hi Dana!"
+    texts += re.findall(rf"^(?:{_GREETING_WORDS},? +)?({TITLE} (?:{NAME})(?:[ -](?:{NAME}))?)\s*[,!:;–—-]", first)
+    texts += re.findall(rf"(?i:^(?:{_GREETING_WORDS})),? +([^,.!:;–—\n]{{1,40}}?)(?=[,.!:;–—]| -|$)", first)
+    return {word for text in texts for word in re.findall(r"\w{2,}", text.lower())}
+
+
+_GREETING_WORDS = r"(?:hi|hello|dear|hey|good \w+|hola|estimad\w+|querid\w+|buen[oa]s \w+|apreciad\w+)"
+
+
+def _signed(message: Message) -> list[str]:
+    """The names beneath the mail, the likeliest first: on its last lines, or first after the sign-off."""
     signature = message.parts.signature.split("\n")
-    tail = [line for line in message.parts.own.split("\n") if line][-3:]
+    lines = [line for line in message.parts.own.split("\n") if line]
+    # Where a mail begins it speaks to somebody.
+    tail = lines[-3:] if len(lines) > 3 else lines[1:]
     # "Thanks, Ms. Ortiz" keeps the name on the line of the sign-off.
-    inline = [
-        re.sub(r"(?i)^.*?\b(?:thanks|thank you|regards|best|cheers|sincerely|saludos|gracias|warmly)[,! ]+", "", line)
-        for line in [*signature[:1], *tail[-1:]]
-    ]
+    inline = [_SIGN_OFF.sub("", line) for line in [*signature[:1], *(tail[-1:] or filter(_SIGN_OFF.match, lines))]]
     titled = [
         match.group(1)
         for line in [*inline, *signature[1:4], *reversed(tail)]
-        if (match := _SIGNED.match(line.strip(" ,💛❤️🙂😊"))) and re.match(TITLE, line.strip())
+        if (match := _SIGNED.match(line.strip(" ,💛❤️🙂😊"))) and re.match(TITLE, line.strip()) and len(line) <= _LINE
     ]
-    if titled:
-        return titled[0]
-    for line in [*inline[:1] * bool(message.parts.signature), *signature[1:4], *inline[1:], *reversed(tail)]:
-        match = _SIGNED.match(line.strip(" ,-–—~💛❤️🙂😊"))
-        if match and len(line) <= 60 and not pattern("not_signatures").search(match.group(1)):
-            return match.group(1)
-    return ""
+    plain = [
+        match.group(1)
+        for line in [*inline[:1] * bool(message.parts.signature), *signature[1:4], *inline[1:], *reversed(tail)]
+        if (match := _SIGNED.match(line.strip(" ,-–—~💛❤️🙂😊"))) and len(line) <= _LINE
+    ]
+    return titled + plain
+
+
+_SIGN_OFF = re.compile(r"(?i)^.*?\b(?:thanks|thank you|regards|best|cheers|sincerely|saludos|gracias|warmly)[,! ]+")
+# A line of more characters is no signature.
+_LINE = 60
 
 
 def _relayed(message: Message) -> str:
@@ -184,9 +209,4 @@ def _shown(message: Message, standing: Standing) -> str:
         display = f"{match.group(2)} {match.group(1)}"
     if standing.via and not re.match(TITLE, display):
         return ""
-    return (
-        display
-        if re.fullmatch(rf"{_PERSON}|(?:[A-Z]\.? ?){{1,2}}(?:{NAME})", display)
-        and not pattern("not_signatures").search(display)
-        else ""
-    )
+    return display if re.fullmatch(rf"{_PERSON}|(?:[A-Z]\.? ?){{1,2}}(?:{NAME})", display) else ""

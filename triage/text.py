@@ -278,6 +278,15 @@ _ABBREVIATION = re.compile(
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+(?=[^\s])")
 _BULLET = re.compile(r"^([-*•·▪–—]|\d{1,2}[.)])\s+")
 
+# A line that begins with a day of a list ("Oct 30 - parade", "10/30: parade") is no wrapped one.
+_BEGINS = re.compile(
+    rf"{_BULLET.pattern}|^(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|lun|mar|mi[ée]|jue|vie|s[áa]b|dom)\w*\.?,?\s+)?"
+    r"(?:(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]*\.?\s+\d{1,2}|\d{1,2}[/.]\d{1,2}"
+    r"|\d{1,2}(?:\s+de)?\s+(?:ene|feb|mar|abr|may|jun|jul|ago|sep|oct|nov|dic|Jan|Apr|Aug|Dec)[a-z]*)"
+    r"(?:\s*[-–—:|]|\s+\([^)\n]*\)\s*[-–—:])\s",
+    re.IGNORECASE,
+)
+
 
 def sentences(text: str) -> list[str]:
     """Sentences in order; hard-wrapped lines are joined, list items and short lines stand alone."""
@@ -298,7 +307,7 @@ def _unwrapped(text: str) -> list[str]:
     blocks: list[str] = []
     open_line = False
     for line in map(str.strip, text.split("\n")):
-        if open_line and line and not _BULLET.match(line):
+        if open_line and line and not _BEGINS.match(line):
             blocks[-1] += f" {line}"
         elif line:
             blocks.append(_BULLET.sub("", line))
@@ -327,7 +336,7 @@ def _blocks(text: str) -> list[tuple[int, int]]:
     open_line = False
     for match in re.finditer(r"[^\n]+|\n(?=\n)", text):
         line = match.group().strip()
-        if open_line and line and not _BULLET.match(line):
+        if open_line and line and not _BEGINS.match(line):
             blocks[-1] = (blocks[-1][0], match.end())
         elif line:
             bullet = _BULLET.match(match.group())

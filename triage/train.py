@@ -15,7 +15,7 @@ from triage.model import Model
 from triage.text import Parts
 
 # The corpus is read as on a machine where nothing is configured: no child, no school, no zone is known.
-NOBODY = Config(timezone="UTC").model_copy(update={"timezone": "UTC"})
+NOBODY = Config(timezone="UTC")
 
 
 def examples_of(records: Iterable[Record]) -> list[Example]:

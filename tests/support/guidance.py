@@ -241,7 +241,7 @@ def reading_grade(text: str, language: Language) -> float:
 
 # --- The cards of the corpus -----------------------------------------------------------------------------
 
-_NOBODY = Config(timezone="UTC").model_copy(update={"timezone": "UTC"})
+_NOBODY = Config(timezone="UTC")
 _BATCH = 500
 
 
