@@ -12,7 +12,7 @@ from tests.support.faults import FaultProxy, offering
 from tests.support.mail import a_mail
 from tests.support.wiretap import Wiretap
 from triage import mailbox
-from triage.errors import MailboxError, RefusedError
+from triage.errors import LimitedError, MailboxError, RefusedError, TriageError
 from triage.mailbox import Mail, Mailbox
 
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
@@ -359,3 +359,47 @@ def test_what_a_cut_connection_had_under_way_is_given_time(
         proxy.begin(None)
         box.settle()
         assert proxy.seen == ["NOOP"] * mailbox.SETTLE_NOOPS
+
+
+# --- What an error says ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("{tag} NO [OVERQUOTA] Maya", "(OVERQUOTA)"),
+        ("{tag} NO [NOPERM 4] Maya", "(NOPERM)"),
+        ("{tag} BAD [CLIENTBUG] Maya", "(CLIENTBUG)"),
+        ("* BYE [UNAVAILABLE] Maya", "(UNAVAILABLE)"),
+        ("{tag} NO [MAYA] has an [IEP]", "(error)"),
+        ("{tag} NO Maya [ALERT]", "(error)"),
+        ("[IEP] of Maya", "(abort)"),
+        ("[ALERT] of Maya", "(abort)"),
+        ("of Maya: too many requests, [LIMIT] of bandwidth", "(abort)"),
+        ("* 1 FETCH (UID 1 FLAGS () [ALERT] [IEP] bandwidth\r\n{tag} OK done", "(ProtocolError)"),
+    ],
+)
+def test_an_error_names_a_known_code_of_a_status_and_nothing_of_the_data(
+    proxy: FaultProxy, open_box: Callable[[], Mailbox], answer: str, says: str
+) -> None:
+    """What a server says in place of an answer may be mail: neither is it told, nor taken for a wish of the server."""
+    with open_box() as box:
+        box.select("INBOX")
+        proxy.replies = {"UID FETCH": f"* OK well\r\n{answer}"}
+        with pytest.raises(TriageError) as caught:
+            box.flags([1])
+    assert says in str(caught.value)
+    assert not any(word in str(caught.value) for word in ("Maya", "IEP"))
+    assert not isinstance(caught.value, LimitedError)
+
+
+def test_what_happened_meanwhile_is_no_refusal_of_idle(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:
+    """A server may tell of new mail before it goes on with the command; a wait that it does refuse is told as such."""
+    with open_box() as box:
+        box.select("INBOX", readonly=True)
+        proxy.replies = {"IDLE": "* 7 EXISTS\r\n+ idling"}
+        assert box.wait(500)
+        proxy.replies = {"IDLE": "* 7 EXISTS\r\n{tag} NO [NOPERM] not here"}
+        with pytest.raises(RefusedError, match="NOPERM"):
+            box.wait(500)
+        assert box.select("INBOX").exists == 0

@@ -42,6 +42,21 @@ _WANTS_PAUSE = re.compile(
     re.IGNORECASE,
 )
 _LIMIT = re.compile(r"\[LIMIT\]", re.IGNORECASE)
+# How the libraries hand on what a server said of a command (NO, BAD) or of the connection (BYE); such a text begins
+# with its response code. Everything else that they hand on is data, and may be mail.
+_STATUS = re.compile(
+    r"""(?:command:\ \w+\ =>\ )?(?:[\w ]+\ failed:\ |\w+\ command\ error:\ (?:NO|BAD)\ )?(?:\[?b['"](?:\*\ BYE\ )?)?"""
+    r"""\[([A-Z-]+)[ \]]""",
+    re.VERBOSE,
+)
+_DATA = re.compile(r"(?:command: \w+ => )?(?:unexpected|socket error|got more)", re.IGNORECASE)
+# The response codes of RFC 9051, 5530, 7889 and of Yahoo that come with a refusal.
+_CODES = {
+    "ALERT", "ALREADYEXISTS", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "BADCHARSET", "CANNOT", "CLIENTBUG",
+    "CLOSED", "CONTACTADMIN", "CORRUPTION", "EXPIRED", "EXPUNGEISSUED", "HASCHILDREN", "INUSE", "LIMIT",
+    "NONEXISTENT", "NOPERM", "NOTSAVED", "OVERQUOTA", "PARSE", "PRIVACYREQUIRED", "READ-ONLY", "SERVERBUG",
+    "THROTTLED", "TOOBIG", "TRYCREATE", "UIDNOTSTICKY", "UNAVAILABLE", "UNKNOWN-CTE",
+}  # fmt: skip
 
 
 class _Line(imaplib.IMAP4):
@@ -73,6 +88,22 @@ class _Client(imapclient.IMAPClient):  # type: ignore[misc]  # it has no types
         timeout = imapclient.SocketTimeout(CONNECT_SECONDS, READ_SECONDS)
         super().__init__(account.host, account.imap_port, ssl=tls, ssl_context=context, timeout=timeout)
         self.normalise_times = False
+        self._early: list[bytes] = []
+
+    def idle(self) -> None:
+        # A server may say what happened before it goes on with the command, which imapclient takes for a refusal.
+        self._idle_tag = self._imap._command("IDLE")  # noqa: SLF001 - as in the library
+        self._early = []
+        while (line := self._imap._get_response()) is not None:  # noqa: SLF001 - as above
+            if (done := self._imap.tagged_commands[self._idle_tag]) is not None:
+                raise imap_errors.IMAPClientError(f"IDLE failed: {done[1][0].decode('ascii', 'replace')}")
+            self._early.append(line)
+
+    def idle_check(self, timeout: float | None = None) -> list[tuple[object, ...]]:
+        if any(re.match(rb"\* \d+ (EXISTS|RECENT)\b", line) for line in self._early):
+            return [(0, b"EXISTS")]
+        found: list[tuple[object, ...]] = super().idle_check(timeout)
+        return found
 
     def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> object:
         # What came in one packet with the answer to IDLE was read with it, and no poll tells of it any more: asked
@@ -219,6 +250,8 @@ def translated(account: str, *, changing: bool = False) -> Iterator[None]:
 
 
 def _raise_if_limited(where: str, error: BaseException, *, changing: bool = False) -> None:
+    if isinstance(error, imap_errors.ProtocolError) or _DATA.match(str(error)):
+        return
     if _WANTS_PAUSE.search(str(error)) or (not changing and _LIMIT.search(str(error))):
         raise LimitedError(f"{where}: the server was asked too much and wants a pause") from None
 
@@ -229,5 +262,5 @@ def _short(error: BaseException) -> str:
         return error.strerror
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    match = re.search(r"\[([A-Z]{3,20})\b[^\]]{0,40}\]", str(error))
-    return match.group(1) if match else type(error).__name__
+    match = _STATUS.match(str(error))
+    return match.group(1) if match and match.group(1) in _CODES else type(error).__name__

@@ -38,7 +38,7 @@ class FaultProxy:
     `replies` are what the server says to a verb in place of doing it ("NO [LIMIT] too fast"; several lines begin with
     "*" or "+", and may hold "{tag}"); `before` is called with each command's number and verb, as a second client may
     act just then; `rewrite` are replacements in what the server says, as for a server of another kind. `octets` counts
-    what came from it.
+    what came from it, `most_at_once` how many connections stood at one time at most.
     """
 
     upstream: int
@@ -49,6 +49,7 @@ class FaultProxy:
     rewrite: Sequence[tuple[bytes, bytes]] = ()
     connections: int = 0
     octets: int = 0
+    most_at_once: int = 0
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -81,6 +82,7 @@ class FaultProxy:
                 client, _ = self._listener.accept()
                 self.connections += 1
                 self._served.append(_Connection(self, client))
+                self.most_at_once = max(self.most_at_once, sum(not one.over for one in self._served))
                 threading.Thread(target=self._served[-1].serve, daemon=True).start()
 
     def take(self, verb: str) -> Fault | None:
@@ -105,6 +107,8 @@ class _Connection:
         # The tag of an IDLE that the server knows nothing of.
         self._idle = b""
         self._done = threading.Event()
+        # A client that logs out, or whose line is cut, may connect anew before this end of it is closed.
+        self.over = False
 
     def serve(self) -> None:
         threading.Thread(target=self._answers, daemon=True).start()
@@ -126,9 +130,10 @@ class _Connection:
         tag = words[0]
         verb = b" ".join(words[1:3] if words[1].upper() == b"UID" else words[1:2]).decode("ascii", "replace").upper()
         fault = self._proxy.take(verb)
+        self.over |= verb == "LOGOUT"
         if (reply := self._proxy.replies.get(verb)) is not None:
             _swallow(line, lines)
-            self._idle = tag if verb == "IDLE" and reply.startswith("+") else b""
+            self._idle = tag if verb == "IDLE" and re.search(r"(?m)^\+", reply) else b""
             said = reply if reply.startswith(("*", "+")) else f"{{tag}} {reply}"
             self._client.sendall(said.replace("{tag}", tag.decode()).encode() + b"\r\n")
             return not reply.startswith("* BYE")
@@ -183,6 +188,7 @@ class _Connection:
         self.cut()
 
     def cut(self) -> None:
+        self.over = True
         for end in (self._client, self._server):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
