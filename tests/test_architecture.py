@@ -13,7 +13,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"answering", "installing"}),
     frozenset({"console", "daemon", "demo", "doctor", "explain", "service"}),
-    frozenset({"delivery", "undo", "train"}),
+    frozenset({"delivery", "undo", "train", "watcher"}),
     frozenset({"session"}),
     frozenset({"cycle"}),
     frozenset({"beside"}),

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from tests.support.clock import House, a_config, a_house
 from tests.support.some import LONG, some
-from triage.daemon import LONGEST_PAUSE, Pause
 from triage.days import digest_end
 from triage.errors import MailboxError
+from triage.watcher import LONGEST_PAUSE, Pause
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ZERO = timedelta(0)

@@ -20,10 +20,11 @@ from tests.support.faults import FaultProxy
 from tests.support.mail import a_mail
 from triage.config import load_config
 from triage.connection import READ_SECONDS
-from triage.daemon import LONGEST_PAUSE, REFUSED_PAUSE, SHORTEST_PAUSE, Daemon, Pause
+from triage.daemon import Daemon
 from triage.errors import MailboxError, SignInRefusedError
 from triage.mailbox import Mailbox
 from triage.session import Session
+from triage.watcher import LONGEST_PAUSE, REFUSED_PAUSE, SHORTEST_PAUSE, Pause
 
 PATIENCE = 40.0
 

@@ -14,8 +14,8 @@ from tests.support.mail import a_mail
 from tests.support.points import KINDS, Days, State, look
 from tests.support.some import some
 from triage import mailbox
-from triage.daemon import REFUSED_PAUSE, Pause, Watcher
 from triage.errors import LimitedError, MailboxError, NotSignedInError, SignInRefusedError, TriageError
+from triage.watcher import REFUSED_PAUSE, Pause, Watcher
 
 CHANGES = {"UID STORE", "UID MOVE", "UID COPY", "UID EXPUNGE", "APPEND", "CREATE"}
 
@@ -221,7 +221,7 @@ def test_a_server_that_restarts_is_waited_for_again_soon(days: Days) -> None:
     days.proxy.replies = {"LOGIN": "* BYE starting up"}
     woken = threading.Event()
     with days.session(days.new_household()) as session:
-        watcher = Watcher(session, session.config.accounts[0], woken.set, threading.Event())
+        watcher = Watcher(session, session.config.accounts[0], woken.set, woken.set, lambda _trouble, _next: None)
         watcher.start()
         try:
             deadline = time.monotonic() + 30

@@ -6,7 +6,6 @@ something arrives, asks for a pass; what happened is always found out by the pas
 
 import logging
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -16,62 +15,38 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from types import FrameType
 
+from apscheduler.events import (  # noqa: TID251 - the one place
+    EVENT_JOB_ERROR,
+    EVENT_JOB_EXECUTED,
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_MISSED,
+    JobEvent,
+)
 from apscheduler.executors.pool import ThreadPoolExecutor  # noqa: TID251 - the one place
 from apscheduler.schedulers.background import BackgroundScheduler  # noqa: TID251 - the one place
 from apscheduler.triggers.cron import CronTrigger  # noqa: TID251 - the one place
 from apscheduler.triggers.interval import IntervalTrigger  # noqa: TID251 - the one place
 
-from triage.apply import StoppedError
 from triage.config import Account
 from triage.delivery import deliver, due_date
-from triage.errors import CredentialError, LimitedError, MailboxError, NotSignedInError, TriageError
-from triage.mailbox import Mailbox
+from triage.errors import CredentialError, LimitedError, NotSignedInError, TriageError
 from triage.resources import own_model_path
 from triage.session import Session, describe
+from triage.watcher import REFUSED_PAUSE, Pause, Watcher, in_words, unexpected
 
 log = logging.getLogger("triage")
-# What a job does is told by the job itself.
-logging.getLogger("apscheduler").setLevel(logging.ERROR)
+# What a job does is told by the job itself, and how it failed by `Daemon._after_job`: a traceback may quote mail.
+logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
 
-# Shorter than the 29 minutes of RFC 2177, for the sake of routers that forget a silent connection.
-IDLE_SECONDS = 9 * 60
 HEARTBEAT_SECONDS = 30
 # A wall clock that ran so much further than the monotonic one means that the machine slept.
 SLEPT_SECONDS = 60
 WORKER_IDLE_SECONDS = 120
-SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 15 * 60.0
-# A refused password is not tried again and again: some servers lock the account. Nor is one that asks for a pause.
-REFUSED_PAUSE, SIGN_IN_TRIES = 60 * 60.0, 3
 # What SIGTERM leaves to a job that is under way, before its connection is cut.
 GRACE_SECONDS = 3.0
-
-
-class Pause:
-    """Growing pauses with full jitter after failures in a row, for one account."""
-
-    def __init__(self) -> None:
-        self._failures = self._unsigned = 0
-
-    def after(self, error: TriageError) -> float:
-        """Seconds until the next try."""
-        self._failures += 1
-        self._unsigned = self._unsigned + 1 if isinstance(error, NotSignedInError) else 0
-        if self._unsigned >= SIGN_IN_TRIES or isinstance(error, CredentialError | LimitedError):
-            return REFUSED_PAUSE
-        # A server may be away for weeks: 2.0**1024 is no number any more.
-        longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** min(self._failures, 20))
-        return random.uniform(SHORTEST_PAUSE, max(SHORTEST_PAUSE, longest))  # noqa: S311 - jitter
-
-    @property
-    def failing(self) -> bool:
-        """Whether the last try failed."""
-        return self._failures > 0
-
-    def reset(self) -> None:
-        """After a success."""
-        self._failures = self._unsigned = 0
 
 
 class Daemon:
@@ -85,10 +60,12 @@ class Daemon:
         self._wakes: socket.socket | None = None
         self._busy = threading.Lock()
         self._pauses = {account.name: Pause() for account in self._config.accounts}
+        self._digest_pause = Pause()
         self._watchers: dict[str, Watcher] = {}
         self._beats = (session.clock(), time.monotonic())
         self._looked: set[str] = set()
-        self._told: dict[str, datetime] = {}
+        self._told: dict[tuple[int, str], datetime] = {}
+        self._telling = threading.Lock()
         # Accounts where something arrived since their last pass began.
         self._arrived: set[str] = set()
         self._trainer: subprocess.Popen[bytes] | None = None
@@ -98,6 +75,9 @@ class Daemon:
             executors={"default": ThreadPoolExecutor(1)},
             # A job that is late runs once, however late; one that still runs is not started beside itself.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        self._scheduler.add_listener(
+            self._after_job, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES
         )
 
     def run(self) -> bool:
@@ -176,23 +156,24 @@ class Daemon:
             if self._ending.is_set():
                 return
             self._arrived.discard(account.name)
-            try:
-                self._pass_once(account)
-            except StoppedError:
-                return
-            except TriageError as error:
+            rest = self._pauses[account.name].running(self._session.clock(), REFUSED_PAUSE)
+            if rest is not None:
+                # Whoever asked for this pass did not know of the pause.
+                self._again_at(account, rest)
+            elif (error := self._trouble_of(lambda: self._pass_once(account))) is not None:
                 self._failed(account, error)
-            except Exception as error:
-                # Nothing in a pass may take the daemon down; the next one starts afresh. A traceback may quote mail.
-                if not self._ending.is_set():
-                    kind = type(error).__name__
-                    log.error('account "%s": something unexpected happened (%s); please report it', account.name, kind)  # noqa: TRY400
-                    log.debug("the traceback", exc_info=True)
-                    self._again_in(account, self._pauses[account.name].after(MailboxError("")))
         self._looked.add(account.name)
         self._digest()
-        if account.name in self._arrived:
-            self._soon(account)
+
+    def _trouble_of(self, job: Callable[[], None]) -> TriageError | None:
+        """What kept a job from being done. Nothing in it may take the daemon down; the next one starts afresh."""
+        try:
+            job()
+        except TriageError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - told by its class
+            return unexpected(error)
+        return None
 
     def _pass_once(self, account: Account) -> None:
         store, clock = self._session.store, self._session.clock
@@ -216,63 +197,89 @@ class Daemon:
     def _failed(self, account: Account, error: TriageError) -> None:
         if self._ending.is_set():
             return
-        seconds = self._pauses[account.name].after(error)
+        pause, now = self._pauses[account.name], self._session.clock()
+        seconds = pause.begin(error, now)
         if seconds >= REFUSED_PAUSE and account.name in self._watchers:
             # A server that wants peace gets it from both connections.
             self._watchers[account.name].stop()
-        self._tell(describe(error, account), f"; trying again in {_in_words(seconds)}")
-        self._again_in(account, seconds)
+        self._tell(describe(error, account), f"; trying again in {in_words(seconds)}")
+        self._again_at(account, now + timedelta(seconds=seconds))
 
-    def _tell(self, trouble: str, next_step: str = "") -> None:
-        """Warn of a trouble; of the same one no more than once a day."""
+    def _tell(self, trouble: str, next_step: str = "", level: int = logging.WARNING) -> None:
+        """Tell of a trouble; of the same one no more than once a day."""
         now = self._session.clock()
-        self._told = {told: at for told, at in self._told.items() if abs(now - at) < timedelta(days=1)}
-        log.log(logging.DEBUG if trouble in self._told else logging.WARNING, "%s%s", trouble, next_step)
-        self._told.setdefault(trouble, now)
+        with self._telling:
+            self._told = {told: at for told, at in self._told.items() if abs(now - at) < timedelta(days=1)}
+            known = (level, trouble) in self._told
+            self._told.setdefault((level, trouble), now)
+        log.log(logging.DEBUG if known else level, "%s%s", trouble, next_step)
 
-    def _again_in(self, account: Account, seconds: float) -> None:
-        at = self._session.clock() + timedelta(seconds=seconds)
+    def _again_at(self, account: Account, at: datetime) -> None:
         self._scheduler.modify_job(f"pass {account.name}", next_run_time=at)
 
     def _wake(self, account: Account) -> None:
         """Something arrived: a pass as soon as the worker thread is free, or once more after the one under way."""
         self._arrived.add(account.name)
-        if not self._busy.locked():
-            self._soon(account)
+        self._soon(account)
+
+    def _missed(self, account: Account) -> None:
+        """Something may have arrived unheard: as `_wake`, but a pause that runs is waited for; its end is a pass."""
+        if not self._pauses[account.name].failing:
+            self._wake(account)
 
     def _soon(self, account: Account) -> None:
-        if not self._ending.is_set():
-            self._scheduler.modify_job(f"pass {account.name}", next_run_time=self._session.clock())
+        now = self._session.clock()
+        if not (self._ending.is_set() or self._pauses[account.name].running(now, REFUSED_PAUSE)):
+            self._again_at(account, now)
+
+    def _after_job(self, event: JobEvent) -> None:
+        """The scheduler says how a job ended, or that it still runs and was not started beside itself."""
+        if event.code == EVENT_JOB_MAX_INSTANCES:
+            log.debug("%s: under way already", event.job_id)
+            return
+        if event.code != EVENT_JOB_EXECUTED:
+            kind = type(event.exception).__name__ if event.exception is not None else "missed"
+            self._tell(f"{event.job_id}: something unexpected happened ({kind}); please report it")
+        # What asked for its pass while that very pass was under way was turned away, and asks again.
+        for account in self._config.accounts:
+            if account.name in self._arrived:
+                self._soon(account)
 
     def _watch(self, account: Account) -> None:
         """Start the watcher of an account that could be signed in to, where the server can IDLE."""
         known = self._watchers.get(account.name)
         if self._config.daemon.idle and (known is None or not known.is_alive()):
-            watcher = Watcher(self._session, account, lambda: self._wake(account), self._ending)
+            heard, missed = partial(self._wake, account), partial(self._missed, account)
+            watcher = Watcher(self._session, account, heard, missed, partial(self._tell, level=logging.INFO))
             self._watchers[account.name] = watcher
             watcher.start()
 
     def _digest(self) -> None:
         with self._busy:
-            session = self._session
-            first = self._pauses[self._config.accounts[0].name]
-            if first.failing:
-                # The digest goes into the first account's inbox; a server that refuses is not asked twice as often.
-                return
-            day = due_date(session.store, self._config, session.clock())
             # After a start every account is looked at once before its mail is summed up.
-            ready = len(self._looked) == len(self._config.accounts) > 0
-            if day is None or not ready or self._ending.is_set():
+            if self._ending.is_set() or not len(self._looked) == len(self._config.accounts) > 0:
                 return
-            try:
-                done = deliver(session, day)
-            except TriageError as error:
-                if not self._ending.is_set():
-                    seconds = first.after(error)
-                    self._tell(f"digest of {day}: {error}", f"; trying again in {_in_words(seconds)}")
-                    self._again_in(self._config.accounts[0], seconds)
-            else:
-                log.info("digest of %s: %s", day, "delivered" if done else "nothing to say")
+            # The digest goes into the first account's inbox; a server that refuses is not asked twice as often.
+            first, now = self._config.accounts[0], self._session.clock()
+            if self._pauses[first.name].failing or self._digest_pause.running(now):
+                return
+            error = self._trouble_of(self._deliver_due)
+            if error is None:
+                self._digest_pause.reset()
+            elif not self._ending.is_set():
+                # The next heartbeat after it tries again.
+                seconds = max(HEARTBEAT_SECONDS, self._digest_pause.begin(error, now))
+                if isinstance(error, CredentialError | LimitedError | NotSignedInError):
+                    self._failed(first, error)
+                else:
+                    self._tell(f"digest: {error}", f"; trying again in {in_words(seconds)}")
+
+    def _deliver_due(self) -> None:
+        session = self._session
+        day = due_date(session.store, self._config, session.clock())
+        if day is not None:
+            done = deliver(session, day)
+            log.info("digest of %s: %s", day, "delivered" if done else "nothing to say")
 
     def _heartbeat(self) -> None:
         """Notice a sleep or a clock that was set, deliver a digest that is due, let an idle worker go."""
@@ -289,8 +296,7 @@ class Daemon:
                 self._wake(account)
             for job in ("digest", "learn"):
                 self._scheduler.reschedule_job(job, trigger=self._scheduler.get_job(job).trigger)
-        if not any(pause.failing for pause in self._pauses.values()):
-            self._digest()
+        self._digest()
         with self._busy:
             self._session.worker.close_if_idle(WORKER_IDLE_SECONDS)
 
@@ -330,59 +336,3 @@ class Daemon:
             watcher.join(1)
         log.info("ended")
         return idle and not any(watcher.is_alive() for watcher in self._watchers.values())
-
-
-def _in_words(seconds: float) -> str:
-    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
-
-
-class Watcher(threading.Thread):
-    """Waits in IDLE on one account, with a connection of its own, and calls `wake` when something arrives."""
-
-    def __init__(self, session: Session, account: Account, wake: Callable[[], None], ending: threading.Event) -> None:
-        super().__init__(name=f"idle {account.name}", daemon=True)
-        self._session, self._account = session, account
-        self._wake_up, self._ending = wake, ending
-        self._over = threading.Event()
-        self._box: Mailbox | None = None
-
-    def run(self) -> None:
-        """Until it is told to stop, or the server cannot IDLE, refuses the sign-in, or wants a pause.
-
-        Then polling alone goes on, and the next pass that succeeds starts another watcher.
-        """
-        pause = Pause()
-        while not (self._ending.is_set() or self._over.is_set()):
-            try:
-                with Mailbox.connect(self._account, self._session.secret(self._account)) as box:
-                    if not box.has("IDLE"):
-                        return
-                    self._box = box
-                    box.select(self._account.folder, readonly=True)
-                    # What arrived while there was no IDLE is found by this pass.
-                    self._wake_up()
-                    pause.reset()
-                    while not (self._ending.is_set() or self._over.is_set()):
-                        if box.wait(IDLE_SECONDS):
-                            self._wake_up()
-            except TriageError as error:
-                if self._over.is_set():
-                    return
-                seconds = pause.after(error)
-                if seconds >= REFUSED_PAUSE:
-                    # As long as it rests, no other one is started.
-                    self._over.wait(seconds)
-                    return
-                if not self._ending.is_set():
-                    log.info("%s; waiting for mail again in %s", describe(error, self._account), _in_words(seconds))
-                self._ending.wait(seconds)
-
-    def stop(self) -> None:
-        """Let go of the server for good; from another thread."""
-        self._over.set()
-        self.reconnect()
-
-    def reconnect(self) -> None:
-        """Cut the connection, so that a dead one is not waited on; from another thread."""
-        if self._box is not None:
-            self._box.interrupt()
