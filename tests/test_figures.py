@@ -8,7 +8,7 @@ from tests.support.cases import verdict
 from triage.classify import LABELS, DueDate
 from triage.corpus import load_corpus
 from triage.figures import Judged, by_keywords, calibration_error, report
-from triage.message import parse_message
+from triage.message import Person, parse_message
 from triage.resources import corpus_path
 
 RECORDS = [record for record in load_corpus(corpus_path()) if record.author == "h01"]
@@ -30,6 +30,8 @@ def judged(*, right: bool) -> list[Judged]:
             unsure=False,
             needs_reply=record.needs_reply is right,
             urgent=record.urgent is right,
+            child=record.child if right else None,
+            teacher=Person(record.teacher, "x@x.example") if right and record.teacher else None,
             sender="suspicious" if (record.kind == "forged") is right else "unknown",
         )
         found.append(Judged(record, parse_message(record.to_bytes()), one))

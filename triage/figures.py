@@ -5,11 +5,13 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from triage.classify import LABELS, Label, Primary, Verdict
 from triage.corpus import Record
 from triage.facts import Flag
 from triage.message import Message
+from triage.people import TITLE
 
 # The accuracy of the primary from which a filing is called right: wrong at most once in twenty.
 WANTED = 0.95
@@ -73,6 +75,10 @@ def report(judged: Sequence[Judged]) -> list[Figure]:
         *_precision_recall("safety", school, _flagged("safety"), _found_flag("safety"), ("", "0.98")),
         *_dates(school),
         _purposes(school),
+        *(
+            _share(f"{who}: a word of the name right, where one is recorded", _naming(who, school), _names(who))
+            for who in WHO
+        ),
         _share("needs_reply", school, lambda j: j.verdict.needs_reply == j.record.needs_reply),
         _share("urgent", school, lambda j: j.verdict.urgent == j.record.urgent),
         _share("forged mail marked suspicious", [j for j in judged if j.record.kind == "forged"], _suspicious, "0.98"),
@@ -126,6 +132,26 @@ def _truly(label: Label) -> Question:
 
 def _found(label: Label) -> Question:
     return lambda judged: label in judged.verdict.labels
+
+
+WHO: tuple[Literal["child", "teacher"], ...] = ("child", "teacher")
+
+
+def _naming(who: Literal["child", "teacher"], judged: Sequence[Judged]) -> list[Judged]:
+    return [one for one in judged if _words_of(getattr(one.record, who))]
+
+
+def _names(who: Literal["child", "teacher"]) -> Question:
+    def right(judged: Judged) -> bool:
+        teacher = judged.verdict.teacher
+        found = judged.verdict.child if who == "child" else teacher.name if teacher else None
+        return bool(_words_of(found) & _words_of(getattr(judged.record, who)))
+
+    return right
+
+
+def _words_of(name: str | None) -> set[str]:
+    return {word for word in re.findall(r"\w{2,}", (name or "").lower()) if not re.fullmatch(TITLE, word.title())}
 
 
 def _flagged(flag: Flag) -> Question:
