@@ -18,10 +18,14 @@ SENTENCES = load_sentences(corpus_path())
 
 
 def test_there_is_enough_of_every_kind() -> None:
-    """School and ordinary mail, every label, mixtures, both languages."""
+    """School and ordinary mail, relayed and forged, every label, mixtures, both languages."""
     train = [record for record in RECORDS if record.split == "train"]
-    assert len(train) >= 800
-    assert sum(record.kind == "ordinary" for record in train) >= 300
+    least = {"ordinary": 1000, "platform": 500, "forged": 200}
+    assert sum(record.school for record in train) >= 3000
+    assert {
+        kind: sum(record.kind == kind for record in train) >= count for kind, count in least.items()
+    } == dict.fromkeys(least, True)
+    assert sum(record.school and record.language == "es" for record in train) >= 600
     counts = Counter(label for record in train for label in record.labels)
     assert all(counts[label] >= 150 for label in LABELS)
     assert sum(len(record.labels) > 1 for record in train) >= 200
@@ -31,6 +35,14 @@ def test_there_is_enough_of_every_kind() -> None:
 def test_nothing_is_wrong_with_it_as_a_whole() -> None:
     """No id twice, no author in both splits, no copies."""
     assert problems(RECORDS) == []
+
+
+def test_many_copies_are_found_as_well_as_two() -> None:
+    """However many share the words: a template that was filled in forty times is no forty mails."""
+    first = next(record for record in RECORDS if len(record.text.split()) > 80)
+    for count in (2, 9, 40):
+        copies = [first.model_copy(update={"id": f"x{number:02}"}) for number in range(count)]
+        assert len(problems([*RECORDS[:200], *copies])) >= count - 1
 
 
 def test_every_record_is_readable_mail() -> None:

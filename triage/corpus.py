@@ -14,7 +14,7 @@ from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.utils import formataddr, getaddresses
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -201,8 +201,12 @@ def near_duplicates(records: Sequence[Record], limit: float = 0.25, run: int = 5
     for name, runs in shingles.items():
         for words in runs:
             holders.setdefault(words, []).append(name)
-    # A run that many mails share is a platform's wrapping or an idiom; it says nothing of a copy.
-    shared = Counter(pair for names in holders.values() if len(names) <= 8 for pair in combinations(sorted(names), 2))
+    # Of a run that many mails share not every pair is counted; of many copies those next to each other still show.
+    shared = Counter(
+        pair
+        for names in map(sorted, holders.values())
+        for pair in (combinations(names, 2) if len(names) <= 8 else pairwise(names))
+    )
     found = []
     for (one, other), count in shared.items():
         share = count / min(len(shingles[one]), len(shingles[other]))
