@@ -54,6 +54,30 @@ def test_three_concerns_suggest_a_talk() -> None:
     assert told(*CONCERNS, given={("talk", nudge.about): TODAY - timedelta(days=31)}) == nudge
 
 
+def test_what_most_of_the_mails_speak_of_is_named() -> None:
+    """In neutral words, with the count; nothing where they speak of this and that; Spanish mail by Spanish words."""
+    mornings = [
+        entry(0, summary="Maya was upset when she arrived."),
+        entry(10, subject="Tardy again"),
+        entry(20, summary="A hard morning."),
+    ]
+    other = entry(30, summary="She pushed a boy at recess.")
+    for talk, kind in (((), "talk"), ((entry(3, "meeting_request", summary="Could we talk?"),), "pattern")):
+        nudge = told(*mornings, other, *talk)
+        assert nudge is not None
+        assert (nudge.kind, "4 times about Maya" in nudge.text, ", 3 times about mornings." in nudge.text) == (
+            kind,
+            True,
+            True,
+        )
+    assert "times about mornings" not in getattr(told(*mornings[:2], other), "text", "")
+    assert told(*mornings[:2], other, entry(40), entry(3, "meeting_request")) is None
+    spanish = [entry(days, summary="No entregó la tarea.") for days in (0, 9, 18)]
+    found = nudge_of(View(TODAY, spanish[::-1], {}), CONFIG, Wording("es"))
+    assert found is not None
+    assert "3 veces sobre trabajos sin entregar" in found.text
+
+
 def test_a_third_person_comes_late() -> None:
     """Only after five mails over six weeks, two answers and a talk; then how an evaluation is asked for."""
     talk = entry(8, "meeting_request")

@@ -5,6 +5,7 @@ person comes up only after weeks of trying. Every kind of line has its own rest 
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,6 +19,7 @@ _RESTS: Mapping[str, timedelta] = {
     "third_person": timedelta(days=60),
     "evaluation": timedelta(days=365),
     "talk": timedelta(days=30),
+    "pattern": timedelta(days=30),
     "thanks": timedelta(days=30),
     "strategy": timedelta(days=3650),
     "channel": timedelta(days=365),
@@ -103,6 +105,7 @@ def _patterns(view: View, config: Config, wording: Wording) -> Iterator[Nudge]:
             "teacher": concerns[-1].who or wording.words["the_teacher"],
             "count": len(concerns),
             "since": wording.day(_day(concerns[0])),
+            "shared": _shared(concerns, wording),
         }
         weeks = _day(concerns[-1]) - _day(concerns[0])
         written = sum(e.direction == "out" for e in mine)
@@ -114,6 +117,22 @@ def _patterns(view: View, config: Config, wording: Wording) -> Iterator[Nudge]:
                 yield Nudge("evaluation", about, words["evaluation"].format(**named))
         if not talked:
             yield Nudge("talk", about, words["talk"].format(**named))
+        elif named["shared"]:
+            yield Nudge("pattern", about, words["pattern"].format(**named))
+
+
+def _shared(concerns: Sequence[Entry], wording: Wording) -> str:
+    """What most of these mails, three at least, speak of; empty where nothing stands out."""
+    texts = [" ".join((e.subject, e.summary, *e.asked)) for e in concerns]
+    counts = {
+        topic: sum(re.search(pattern, text, re.IGNORECASE) is not None for text in texts)
+        for topic, pattern in wording.words["topic"].items()
+    }
+    topic = max(counts, key=lambda one: counts[one])
+    number = counts[topic]
+    if number < 3 or number * 2 <= len(texts):
+        return ""
+    return str(wording.words["nudge"]["shared"].format(number=number, topic=topic))
 
 
 def _thanks(view: View, wording: Wording) -> Iterator[Nudge]:
