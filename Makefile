@@ -55,7 +55,6 @@ bench: $(VENV)/.dev system-packages
 faults: $(VENV)/.dev system-packages long-test
 	$(BIN)/python -m bench.faults
 	$(BIN)/python -m bench.kills
-	$(BIN)/python -m bench.crash
 	$(BIN)/python -m bench.second
 	$(BIN)/python -m bench.renumbered
 	$(BIN)/python -m bench.huge
