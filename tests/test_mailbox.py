@@ -18,8 +18,9 @@ from tests.support.memory import MemoryMailbox, Server
 from triage import connection
 from triage.config import Account
 from triage.errors import MailboxError, RefusedError, SignInRefusedError
-from triage.mailbox import Mail, Mailbox, content_key
+from triage.mailbox import Mail, Mailbox
 from triage.partial import Answer, answer_of, bare_subject
+from triage.reading import content_key
 
 Open = Callable[[], Mailbox | MemoryMailbox]
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)

@@ -11,7 +11,7 @@ from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.faults import FaultProxy, offering
 from tests.support.mail import a_mail
 from tests.support.wiretap import Wiretap
-from triage import mailbox
+from triage import mailbox, reading
 from triage.errors import LimitedError, MailboxError, RefusedError, TriageError
 from triage.mailbox import Mail, Mailbox
 
@@ -170,7 +170,7 @@ def test_an_answer_about_another_message_is_not_taken_for_what_was_asked(
         assert box.flags([1, 2])[2] == {"\\Seen"}
 
 
-@pytest.mark.parametrize("size", [10, mailbox.WHOLE_LIMIT + 10], ids=["read whole", "read in parts"])
+@pytest.mark.parametrize("size", [10, reading.WHOLE_LIMIT + 10], ids=["read whole", "read in parts"])
 def test_a_message_that_goes_while_it_is_read_is_no_mail(
     dovecot: Dovecot, user: str, proxy: FaultProxy, open_box: Callable[[], Mailbox], size: int
 ) -> None:
@@ -188,7 +188,7 @@ def test_a_message_that_goes_while_it_is_read_is_no_mail(
 
         proxy.begin(None)
         proxy.before = remove
-        proxy.rewrite = [(rb"(?s)(UID 3 .*?BODY\[HEADER\]) \{\d+\}\r\n.*?\r\n\r\n", b"\\1 NIL")]
+        proxy.rewrite = [(rb"(?s)(UID 3 .*?BODY\[HEADER\](?:<0>)?) \{\d+\}\r\n.*?\r\n\r\n", b"\\1 NIL")]
         assert [fetched.raw for fetched in box.read([1, 2, 3])] == [kept]
 
 
@@ -197,7 +197,7 @@ def test_many_large_mails_are_not_asked_for_at_once(
 ) -> None:
     """One FETCH asks for so many octets at most, but for a mail at least, and each is read once."""
     mails = [a_mail(extra="x" * 2000) for _ in range(5)]
-    monkeypatch.setattr(mailbox, "BATCH_BYTES", 2 * len(mails[0]) + 100)
+    monkeypatch.setattr(reading, "BATCH_BYTES", 2 * len(mails[0]) + 100)
     deliver(dovecot, user, *mails)
     with open_box() as box:
         box.select("INBOX")
@@ -206,6 +206,39 @@ def test_many_large_mails_are_not_asked_for_at_once(
         # One for the sizes, then two mails, two, one.
         assert proxy.seen == ["UID FETCH"] * 4
         assert list(box.read([])) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "parts", "read"),
+    [(500, 9 * [200_000], 2), (500_000, [200_000], 1), (500, [50_000] * 3 + [120_000], 4), (500, 12 * [25_000], 8)],
+    ids=["parts without end", "a header without end", "parts that fit", "more parts than are read"],
+)
+def test_of_a_mail_no_more_is_fetched_than_it_is_worth(
+    dovecot: Dovecot,
+    user: str,
+    proxy: FaultProxy,
+    open_box: Callable[[], Mailbox],
+    header: int,
+    parts: list[int],
+    read: int,
+) -> None:
+    """Header block, text parts and their fields are bounded each and together, and so is what identity is proved by."""
+    fields = "".join(f"X-Filler-{number}: {'x' * 900}\r\n" for number in range(header // 900))
+    text = "".join(f"--b\r\nContent-Type: text/plain\r\n\r\n{'wörd ' * (size // 6)}\r\n" for size in parts)
+    raw = f"Subject: Maya\r\n{fields}Content-Type: multipart/mixed; boundary=b\r\n\r\n{text}--b--\r\n".encode()
+    deliver(dovecot, user, raw)
+    with open_box() as box:
+        box.select("INBOX")
+        before = proxy.octets
+        (fetched,) = box.read([1])
+        after = proxy.octets
+        assert after - before <= reading.MAIL_LIMIT + 4096
+        assert len(fetched.raw) <= reading.MAIL_LIMIT
+        assert fetched.raw.count("wörd".encode()) > 0
+        assert fetched.raw.count(b"Content-Type: text/plain") == read
+        assert box.keys([1]) == {1: fetched.key}
+        assert list(box.answers([1])) == [1]
+        assert proxy.octets - after <= reading.HEADER_LIMIT + 4096
 
 
 # --- Changing --------------------------------------------------------------------------------------------

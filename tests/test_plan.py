@@ -10,7 +10,6 @@ from tests.support.cases import FOLDERS, HOMEWORK, abilities, case, verdict
 from triage.classify import LABELS, PRIMARIES, Verdict
 from triage.config import Filing, PromptSettings
 from triage.plan import (
-    MANY_MOVES,
     TAGS,
     Abilities,
     Action,
@@ -22,10 +21,10 @@ from triage.plan import (
     Known,
     Place,
     Sighting,
+    files,
     find_correction,
     plan,
     plan_undo,
-    too_many_moves,
 )
 
 PROMPTS = PromptSettings()
@@ -156,12 +155,12 @@ def test_notes_and_drafts_only_where_wanted_and_possible() -> None:
         assert "draft" not in kinds(the_plan(what, drafts, prompts=wanted))
 
 
-def test_many_moves_are_noticed() -> None:
-    """Over a thousand moves in one pass want a person's word."""
+def test_what_leaves_the_folder_is_told_from_what_is_only_tagged() -> None:
+    """The guard before bulk counts messages that are put elsewhere."""
     move = Action("move", "k", Place("INBOX", 1, 1), "School/Homework")
     tag = Action("tag", "k", Place("INBOX", 1, 1), tags=("triage-school",))
-    assert too_many_moves([move] * MANY_MOVES + [tag] * 5) == 0
-    assert too_many_moves([move] * (MANY_MOVES + 1)) == MANY_MOVES + 1
+    assert files([tag, move])
+    assert not files([tag])
 
 
 verdicts = st.builds(

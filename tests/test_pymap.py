@@ -13,7 +13,8 @@ from tests.support.mail import a_mail
 from triage.config import Account
 from triage.cycle import abilities_of
 from triage.demo import USER, DemoServer, demo_server
-from triage.mailbox import Mail, Mailbox, content_key
+from triage.mailbox import Mail, Mailbox
+from triage.reading import content_key
 
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
 

@@ -9,11 +9,11 @@ from datetime import timedelta
 
 from triage.apply import Applier
 from triage.errors import RefusedError
-from triage.mailbox import Fetched
 from triage.notes import check_mail
 from triage.observe import Visit, without_ours
 from triage.plan import Action, Place, Selected
 from triage.prompts import Wording
+from triage.reading import Fetched
 from triage.record import is_worth_recording
 from triage.rows import FolderState, Op
 
@@ -70,7 +70,7 @@ def _new_notes(
         for uid, answer in answers.items()
         if any(is_worth_recording(row) for one in answer.answered for row in store.by_message_id(one))
     ]
-    drafts = [fetched for fetched in visit.box.read(ours) if fetched.key not in noted]
+    drafts = [fetched for fetched in visit.box.read(ours) if not fetched.error and fetched.key not in noted]
     actions = []
     for draft, findings in zip(drafts, visit.work.worker.check([draft.raw for draft in drafts]), strict=True):
         if findings:
@@ -89,7 +89,7 @@ def _note(visit: Visit, folder: Selected, draft: Fetched, text: str) -> Action:
 
 def _stale(visit: Visit, uids: Sequence[int], notes: Iterable[Op]) -> list[Action]:
     """Notes whose draft was sent, thrown away or saved anew."""
-    present = set(visit.box.keys(uids).values())
+    present = set(visit.box.keys(uids, readable=True).values())
     return [
         Action("remove", op.action.key, op.arrival, message_id=op.action.message_id)
         for op in notes

@@ -17,6 +17,7 @@ from imapclient import exceptions as imap_errors  # noqa: TID251 - the other hal
 
 from triage.config import Account
 from triage.errors import (
+    AnswerError,
     CredentialError,
     LimitedError,
     MailboxError,
@@ -41,6 +42,11 @@ _WANTS_PAUSE = re.compile(
     r"|authenticated but not connected",
     re.IGNORECASE,
 )
+# What imaplib says of a line of which it has read no more than the beginning.
+_ENDLESS = re.compile(r"got more than \d+ bytes")
+# imapclient and imaplib check little of what a server says before they take it apart: a literal of any size, parts in
+# parts without end.
+_UNFOUNDED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, MemoryError, RecursionError)
 _LIMIT = re.compile(r"\[LIMIT\]", re.IGNORECASE)
 # How the libraries hand on what a server said of a command (NO, BAD) or of the connection (BYE); such a text begins
 # with its response code. Everything else that they hand on is data, and may be mail.
@@ -238,15 +244,16 @@ def translated(account: str, *, changing: bool = False) -> Iterator[None]:
     except imap_errors.IMAPClientReadOnlyError:
         # A subclass of "abort", but the connection stands.
         raise RefusedError(f"{where}: the folder is read-only") from None
-    except (imap_errors.IMAPClientAbortError, imap_errors.ProtocolError, OSError, MemoryError) as error:
+    except (imap_errors.IMAPClientAbortError, OSError) as error:
         _raise_if_limited(where, error)
         raise MailboxError(f"{where}: the connection broke ({_short(error)})") from None
     except (imap_errors.IMAPClientError, imaplib.IMAP4.error) as error:
+        if isinstance(error, imap_errors.ProtocolError) or _ENDLESS.match(str(error)):
+            raise AnswerError(f"{where}: the server's answer makes no sense ({type(error).__name__})") from None
         _raise_if_limited(where, error, changing=changing)
         raise RefusedError(f"{where}: the server refused ({_short(error)})") from None
-    except (ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
-        # imapclient and imaplib check little of what a server says before they take it apart.
-        raise MailboxError(f"{where}: the server's answer makes no sense ({type(error).__name__})") from None
+    except _UNFOUNDED as error:
+        raise AnswerError(f"{where}: the server's answer makes no sense ({type(error).__name__})") from None
 
 
 def _raise_if_limited(where: str, error: BaseException, *, changing: bool = False) -> None:

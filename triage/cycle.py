@@ -1,76 +1,40 @@
 """One pass over one account: the whole job, in the order in which it is told.
 
-Finish what a crash left open; see what the parent did; read what is new; judge it; plan all of it; and only then act.
-Last, see whom the parent answered.
+Finish what a crash left open; see what the parent did; then, stretch by stretch, read what is new, judge it, plan all
+of it, and only then act. Last, see whom the parent answered.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
 
-from triage.apply import Applier, Outcome, in_groups
+from triage.apply import Applier
 from triage.beside import look_at_drafts
-from triage.classify import Verdict, unreadable_json
 from triage.config import Config
-from triage.cooling import held_until
 from triage.errors import RefusedError
-from triage.judge import Judgement
+from triage.intake import Intake, new_in
 from triage.ledger import Ledger
-from triage.mailbox import Fetched, Mailbox, Summary
+from triage.mailbox import Mailbox
 from triage.observe import (
     Pass,
     Report,
     Visit,
     complete_corrections,
-    judge,
-    kept_of,
     observe,
     observe_answers,
     remember_folders,
-    settle_thread,
     since_lookback,
-    without_ours,
 )
 from triage.plan import (
     ROLES,
     Abilities,
-    Action,
-    Appendix,
-    Case,
-    Correction,
     Place,
     Selected,
-    Status,
     Stored,
-    plan,
-    too_many_moves,
 )
 from triage.prompts import Wording
 from triage.rows import FolderState, Op
 
 # A watched folder that held at least so many messages and now holds none was emptied by accident, or reset.
 EMPTIED_FROM = 20
-# The messages of a batch are fetched and judged together.
-BATCH = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A message of the watched folder, and what was made of it; the mail itself is not kept."""
-
-    key: str
-    summary: Summary
-    place: Place
-    judgement: Judgement
-
-    @property
-    def named(self) -> str:
-        """The message as the parent may know it, without a word of its text."""
-        sender = f" from {self.judgement.sender_address}" if self.judgement.sender_address else ""
-        received = f" of {self.summary.received:%Y-%m-%d}" if self.summary.received else ""
-        return f"message {self.place.uid} in {self.place.folder}{sender}{received}"
 
 
 def run_pass(work: Pass, box: Mailbox) -> Report:
@@ -92,17 +56,14 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
         complete_corrections(visit)
         observe(visit)
         selected = box.select(account.folder)
-    entries = list(_judged(visit, selected, _new(visit, selected, before)))
-    planned = _plan_all(visit, entries)
+    intake = Intake(visit, applier, selected, first=before is None)
+    uids = new_in(visit, selected, before)
     if work.dry_run:
+        intake.show(uids)
         return visit.report
-    if (many := too_many_moves(action for actions in planned.values() for action in actions)) and not work.agreed:
-        visit.report.error = (
-            f"{many} messages would be moved at once; end `triage run` if it runs, look at `triage once --dry-run`, "
-            "then run `triage once --yes`"
-        )
+    if problem := intake.take_in(uids):
+        visit.report.error = problem
         return visit.report
-    _act(visit, applier, {entry.key: entry for entry in entries}, planned, first=before is None)
     after = box.status(account.folder)
     state = FolderState.of(selected, work.clock())
     # What we moved away ourselves is not missed; what arrived meanwhile is still to be looked at.
@@ -187,219 +148,14 @@ def _join_again(visit: Visit, selected: Selected, before: FolderState | None) ->
     if before is None or selected.uidvalidity == before.uidvalidity or work.dry_run:
         return
     uids = since_lookback(visit)
-    keys = visit.box.keys(uids)
+    keys = visit.box.keys(uids, readable=True)
     summaries = visit.box.summaries(uids)
     with work.store.transaction():
-        for uid, key in keys.items():
-            place, received = Place(selected.folder, selected.uidvalidity, uid), summaries[uid].received
+        for uid in keys.keys() & summaries.keys():
+            place, received, key = Place(selected.folder, selected.uidvalidity, uid), summaries[uid].received, keys[uid]
             if work.store.message(name, key) is not None:
                 work.store.set_place(name, key, place)
             elif received is not None and received < before.looked_at.replace(microsecond=0):
                 work.store.save_message(
                     Stored(name, key, "", place, received, received, "released", 0, "", frozenset(), None)
                 )
-
-
-# --- What is new -----------------------------------------------------------------------------------------
-
-
-def _new(visit: Visit, selected: Selected, before: FolderState | None) -> list[int]:
-    if before is None or before.uidvalidity != selected.uidvalidity:
-        return since_lookback(visit)
-    account = visit.work.account
-    retry = visit.work.store.to_retry(account.name, account.folder, selected.uidvalidity)
-    return sorted({*retry, *without_ours(visit, selected, visit.box.starting_at(before.uidnext))})
-
-
-def _judged(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[_Entry]:
-    """Read and judge in batches; what is known and settled is only looked at for a correction."""
-    report, batch = visit.report, list[Fetched]()
-    visit.work.progress(0, len(uids))
-    for fetched in visit.box.read(uids):
-        if _settled(visit, fetched, Place(selected.folder, selected.uidvalidity, fetched.summary.uid)):
-            report.skipped += 1
-            continue
-        batch.append(fetched)
-        if len(batch) >= BATCH:
-            yield from _entries(visit, selected, batch)
-            batch = []
-            visit.work.progress(report.seen + report.skipped, len(uids))
-    yield from _entries(visit, selected, batch)
-    visit.work.progress(len(uids), len(uids))
-
-
-def _settled(visit: Visit, fetched: Fetched, place: Place) -> bool:
-    store, name = visit.work.store, visit.work.account.name
-    known = store.message(name, fetched.key)
-    if known is None or known.status in ("failed", "pending"):
-        return False
-    was_filed = known.status == "done" and known.judgement is not None and known.judgement["verdict"]["school"]
-    if was_filed and known.place.folder != place.folder and not visit.work.dry_run:
-        # The parent took it back into the watched folder: it is theirs, and is never filed again.
-        with store.transaction():
-            correction = Correction(fetched.key, place, None, "moved")
-            store.add_correction(name, correction, "", visit.work.clock(), applied=True)
-            store.set_status(name, fetched.key, "released", "moved by you")
-            store.set_place(name, fetched.key, place)
-        visit.report.corrections += 1
-    elif known.place.folder == place.folder and known.place != place and not visit.work.dry_run:
-        # The folder was built anew before its first pass had ended.
-        store.set_place(name, fetched.key, place)
-    return True
-
-
-def _entries(visit: Visit, selected: Selected, batch: list[Fetched]) -> Iterator[_Entry]:
-    for fetched, judgement in zip(batch, judge(visit.work, batch), strict=True):
-        visit.report.seen += 1
-        place = Place(selected.folder, selected.uidvalidity, fetched.summary.uid)
-        yield _Entry(fetched.key, fetched.summary, place, judgement)
-
-
-# --- Plan ------------------------------------------------------------------------------------------------
-
-
-def _plan_all(visit: Visit, entries: Sequence[_Entry]) -> dict[str, list[Action]]:
-    """Each message's actions, by key; a message that is not in the result is none of ours to remember."""
-    work, report = visit.work, visit.report
-    planned: dict[str, list[Action]] = {}
-    for entry in entries:
-        judged = entry.judgement
-        if judged.ours or judged.from_self:
-            report.skipped += 1
-            continue
-        actions: list[Action] = []
-        if judged.verdict is None:
-            report.failed += 1
-            report.troubles.append(f"{entry.named}: {judged.error}")
-        else:
-            report.school += judged.verdict.school
-            actions = plan(_case(work, entry, judged.verdict), visit.abilities, work.config.filing, work.config.prompts)
-        planned[entry.key] = actions
-        if work.dry_run:
-            _count(report, judged.verdict, actions)
-            report.messages.append(_shown(entry, actions))
-    return planned
-
-
-def _shown(entry: _Entry, actions: Sequence[Action]) -> dict[str, Any]:
-    path, verdict = f"{entry.place.folder}/{entry.place.uid}", entry.judgement.verdict
-    shown = verdict.to_json(path) if verdict else unreadable_json(path, entry.judgement.error)
-    return {**shown, "actions": [action.to_json() for action in actions]}
-
-
-def _case(work: Pass, entry: _Entry, verdict: Verdict) -> Case:
-    return Case(
-        key=entry.key,
-        place=entry.place,
-        flags=entry.summary.flags,
-        verdict=verdict,
-        known=work.store.known(work.account.name, entry.key),
-        note=_appendix(work, entry.key, "note", entry.judgement.note),
-        draft=_appendix(work, entry.key, "draft", entry.judgement.draft),
-        hold=_held(work, entry) is not None,
-    )
-
-
-def _held(work: Pass, entry: _Entry) -> datetime | None:
-    """Until when a charged mail waits, None where it does not."""
-    verdict, now = entry.judgement.verdict, work.clock()
-    until = held_until(verdict, entry.summary.received or now, work.config) if verdict is not None else None
-    return until if until is not None and until > now else None
-
-
-def _appendix(work: Pass, key: str, kind: str, text: str) -> Appendix | None:
-    if not text:
-        return None
-    message_id = work.store.own_message_id(f"{kind} {work.account.name} {key}")
-    return Appendix(message_id, text.encode("utf-8", "replace"))
-
-
-# --- Act -------------------------------------------------------------------------------------------------
-
-
-def _act(
-    visit: Visit, applier: Applier, entries: Mapping[str, _Entry], planned: Mapping[str, list[Action]], *, first: bool
-) -> None:
-    store, name = visit.work.store, visit.work.account.name
-    with store.transaction():
-        for key, actions in planned.items():
-            if not actions:
-                _save_idle(visit, entries[key], first=first)
-    for group in in_groups(actions for actions in planned.values() if actions):
-        keys = list(dict.fromkeys(action.key for action in group))
-        with store.transaction():
-            for key in keys:
-                # A note that waits from a try that was cut short is planned anew.
-                store.close_held(name, key)
-                store.save_message(_row(visit, entries[key], "pending", first=first))
-            ops = store.journal(visit.work.run, name, group)
-        outcome = applier.carry_out([op for op in ops if op.state != "held"])
-        with store.transaction():
-            for key in keys:
-                _settle(visit, entries[key], planned[key], outcome)
-    if any(action.kind in ("move", "copy") for actions in planned.values() for action in actions):
-        _offer_done(visit)
-
-
-def _offer_done(visit: Visit) -> None:
-    """The folder into which the parent puts what is settled; where it cannot be made there is none."""
-    if visit.box.status(visit.abilities.done) is None:
-        with suppress(RefusedError):
-            visit.box.create_folder(visit.abilities.done)
-
-
-def _save_idle(visit: Visit, entry: _Entry, *, first: bool) -> None:
-    """A message with nothing to do: it is remembered, so that it is not read again."""
-    store, name = visit.work.store, visit.work.account.name
-    if entry.judgement.verdict is not None:
-        store.save_message(_row(visit, entry, "done", first=first))
-        settle_thread(visit, entry.judgement, entry.summary.received)
-    else:
-        store.save_message(_row(visit, entry, "failed", first=first))
-        store.set_status(name, entry.key, "failed", entry.judgement.error)
-
-
-def _settle(visit: Visit, entry: _Entry, actions: Sequence[Action], outcome: Outcome) -> None:
-    store, name, report = visit.work.store, visit.work.account.name, visit.report
-    reason = outcome.failed.get(entry.key)
-    if reason:
-        report.failed += 1
-        report.troubles.append(f"{entry.named}: {reason}")
-        store.set_status(name, entry.key, "failed", reason)
-    elif reason is not None:
-        report.skipped += 1
-        store.set_status(name, entry.key, "released", "moved by somebody else")
-    else:
-        _count(report, entry.judgement.verdict, actions)
-        store.set_status(name, entry.key, "done")
-        if entry.key in outcome.places:
-            store.set_place(name, entry.key, outcome.places[entry.key])
-
-
-def _count(report: Report, verdict: Verdict | None, actions: Sequence[Action]) -> None:
-    if verdict is not None and actions:
-        if verdict.unsure:
-            report.review += 1
-        else:
-            report.filed += 1
-
-
-def _row(visit: Visit, entry: _Entry, status: Status, *, first: bool) -> Stored:
-    name, now = visit.work.account.name, visit.work.clock()
-    received = entry.summary.received
-    known = visit.work.store.message(name, entry.key)
-    return Stored(
-        account=name,
-        key=entry.key,
-        message_id=entry.judgement.message_id,
-        place=entry.place,
-        received=received,
-        # On the first pass a mail belongs to the day on which it arrived; later, to the day on which it is seen.
-        # What waits belongs to the day on which it may be shown.
-        day=_held(visit.work, entry) or (min(received, now) if first and received is not None else now),
-        status=status,
-        tries=known.tries if known else 0,
-        error=entry.judgement.error,
-        tags=entry.summary.flags,
-        judgement=kept_of(entry.judgement),
-    )

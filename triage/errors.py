@@ -53,6 +53,10 @@ class LimitedError(MailboxError):
     """The server was asked too much (RFC 9051, LIMIT; what large providers say): only a long pause helps."""
 
 
+class AnswerError(MailboxError):
+    """The server's answer makes no sense: its connection is not used again, but another one may be at once."""
+
+
 class RefusedError(TriageError):
     """The server understood a command and said no (NO or BAD); the connection still stands."""
 

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from triage.history import Past
-from triage.plan import Stored
+from triage.plan import Selected, Stored
 from triage.record import Entry, How, Sent, Settled, entry_of, is_worth_recording, names
 from triage.rows import Op, op_of, stored_of, time_of, utc_text
 from triage.store import Store
@@ -197,6 +197,24 @@ class Ledger:
             for table in _TABLES:
                 self._store.write(f"DELETE FROM {table}")  # noqa: S608  # nosec B608
         self._store.scrub()
+
+    # --- A large intake ---
+
+    def looked_at(self, account: str, folder: Selected) -> list[tuple[int, bool]]:
+        """What a look at a large intake that was cut short found: UIDs of what is to be dealt with, and which move."""
+        rows = self._store.rows("SELECT value FROM meta WHERE name = ?", f"looked at {account}")
+        noted = json.loads(rows[0]["value"]) if rows else {}
+        same = noted.get("place") == [folder.folder, folder.uidvalidity]
+        return [(uid, moves) for uid, moves in noted["found"]] if same else []
+
+    def set_looked_at(self, account: str, folder: Selected, found: Mapping[int, bool]) -> None:
+        """Note it for a pass that takes up this one; nothing, when that is over."""
+        name = f"looked at {account}"
+        if found:
+            noted = json.dumps({"place": [folder.folder, folder.uidvalidity], "found": sorted(found.items())})
+            self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", name, noted)
+        elif self._store.rows("SELECT 1 FROM meta WHERE name = ?", name):
+            self._store.write("DELETE FROM meta WHERE name = ?", name)
 
 
 _TABLES = ("message", "op", "run", "correction", "sender", "digest", "answer", "sent", "record", "nudge")

@@ -5,7 +5,6 @@ or answered nonsense is never used again. Arguments with control characters are 
 mail ever becomes part of a command.
 """
 
-import hashlib
 import re
 import threading
 import time
@@ -22,42 +21,30 @@ from imapclient import imap_utf7  # noqa: TID251 - the one place
 from triage.config import Account
 from triage.connection import connect, deadline, shut, sign_in, translated
 from triage.errors import MailboxError, RefusedError
-from triage.partial import Answer, answer_of, assembled, text_parts
+from triage.partial import Answer, answer_of
 from triage.plan import Selected
+from triage.reading import (
+    BATCH_MESSAGES,
+    HEADER_ITEM,
+    HEADER_LIMIT,
+    SUMMARY_ITEMS,
+    Fetched,
+    Reader,
+    Summary,
+    content_key,
+    header_of,
+    summary_of,
+    text_of,
+)
 
 COMMAND_SECONDS = 80
 FETCH_SECONDS = 300
 SETTLE_SECONDS, SETTLE_NOOPS = 2.0, 4
 
-# A mail up to this size is fetched whole; of a larger one only the header fields and the text parts.
-WHOLE_LIMIT = 256 * 1024
-TEXT_PART_LIMIT = 256 * 1024
-# One FETCH asks for no more than so many messages and bytes.
-BATCH_MESSAGES = 400
-BATCH_BYTES = 8 * 1024 * 1024
 # What clients call the folder of sent mail where the server does not mark it.
 SENT_NAMES = frozenset({"sent", "sent items", "sent messages", "sent mail", "enviados", "elementos enviados"})
 # A flag as RFC 9051 has it: an atom, with a backslash before it where the standard names it.
 _FLAG = re.compile(r"\\?[^\x00-\x20\x7f-\uffff(){%*\"\\\]]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What can be told of a message without reading it."""
-
-    uid: int
-    size: int
-    received: datetime | None
-    flags: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A message as it was read: `raw` holds all of it, or header fields and text parts of a very large one."""
-
-    summary: Summary
-    key: str
-    raw: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +56,22 @@ class Mail:
     at: datetime
 
 
-def content_key(header: bytes, size: int) -> str:
-    """A message's identity wherever it stands: SHA-256 over its raw header block and size in octets."""
-    return hashlib.sha256(header + b"\0%d" % size).hexdigest()
-
-
 class Mailbox:
     """One signed-in connection. Not to be shared between threads, but for `interrupt`."""
 
-    def __init__(self, client: imapclient.IMAPClient, account: str) -> None:
-        self._client = client
+    def __init__(self, account: str, open_client: Callable[[], imapclient.IMAPClient]) -> None:
         self._account = account
-        self._dead = False
+        self._open_client = open_client
+        self._client = open_client()
+        self._dead = self._interrupted = False
         self.selected: Selected | None = None
-        self.capabilities = frozenset(str(name, "ascii", "replace") for name in client.capabilities())
-        self._prefix, self._separator = self._namespace()
+        try:
+            with deadline(lambda: shut(self._client)), translated(account):
+                self.capabilities = frozenset(str(name, "ascii", "replace") for name in self._client.capabilities())
+                self._prefix, self._separator = self._namespace()
+        except BaseException:
+            shut(self._client)
+            raise
 
     @classmethod
     def connect(cls, account: Account, secret: str) -> Self:
@@ -92,15 +80,7 @@ class Mailbox:
         Raises `MailboxError` where the server cannot be reached or trusted, `SignInRefusedError` where it refuses
         the secret.
         """
-        client = connect(account)
-        try:
-            with deadline(lambda: shut(client)):
-                sign_in(client, account, secret)
-                with translated(account.name):
-                    return cls(client, account.name)
-        except BaseException:
-            shut(client)
-            raise
+        return cls(account.name, lambda: _signed_in(account, secret))
 
     def __enter__(self) -> Self:
         return self
@@ -123,8 +103,22 @@ class Mailbox:
 
     def interrupt(self) -> None:
         """Cut the connection from another thread; whatever waits on it ends at once with `MailboxError`."""
-        self._dead = True
+        self._dead = self._interrupted = True
         shut(self._client)
+
+    def _renew(self) -> None:
+        """A new connection in place of one whose answer made no sense, with the same folder open."""
+        before = self.selected
+        shut(self._client)
+        if not self._interrupted:
+            self._client = self._open_client()
+            self._dead = False
+        if self._interrupted:
+            self.interrupt()
+        if before is None:
+            return
+        if self.select(before.folder, readonly=before.read_only).uidvalidity != before.uidvalidity:
+            raise MailboxError(f'account "{self._account}": folder "{before.folder}" was rebuilt meanwhile')
 
     @contextmanager
     def _command(self, seconds: float = COMMAND_SECONDS, *, changing: bool = False) -> Iterator[None]:
@@ -178,7 +172,7 @@ class Mailbox:
                 listed = self._client.list_folders()
         finally:
             self._client.folder_encode = True
-        return {_name(name): frozenset(map(_text, attributes)) for attributes, _, name in listed}
+        return {_name(name): frozenset(map(text_of, attributes)) for attributes, _, name in listed}
 
     def special_folder(self, attribute: str) -> str:
         r"""Name of the folder with a special use such as \Drafts (RFC 6154), empty where none has it."""
@@ -254,11 +248,8 @@ class Mailbox:
 
     def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
         """Size, arrival and flags; a UID that is gone is not in the result."""
-        found: dict[int, Summary] = {}
-        for uid, data in self._fetch(uids, ["FLAGS", "INTERNALDATE", "RFC822.SIZE"]):
-            if isinstance(data.get(b"RFC822.SIZE"), int):
-                found[uid] = Summary(uid, data[b"RFC822.SIZE"], data.get(b"INTERNALDATE"), _flags(data))
-        return found
+        told = self._fetch(uids, SUMMARY_ITEMS)
+        return {uid: summary for uid, data in told if (summary := summary_of(uid, data)) is not None}
 
     def flags(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
         """Flags and keywords; a UID that is gone is not in the result."""
@@ -272,66 +263,58 @@ class Mailbox:
             if b"X-GM-LABELS" in data
         }
 
-    def keys(self, uids: Sequence[int]) -> dict[int, str]:
-        """Each message's content key; a UID that is gone is not in the result."""
+    def keys(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, str]:
+        """Each message's content key; a UID that is gone is not in the result.
+
+        With `readable`, one that alone cannot be read is not in it either: for what proves nothing by its absence.
+        """
         return {
-            uid: content_key(data[b"BODY[HEADER]"], data[b"RFC822.SIZE"])
-            for uid, data in self._fetch(uids, ["RFC822.SIZE", "BODY.PEEK[HEADER]"])
-            if isinstance(data.get(b"BODY[HEADER]"), bytes) and isinstance(data.get(b"RFC822.SIZE"), int)
+            uid: content_key(header, data[b"RFC822.SIZE"])
+            for uid, data in self._asked(uids, ["RFC822.SIZE", HEADER_ITEM], readable=readable)
+            if (header := header_of(data)) is not None and isinstance(data.get(b"RFC822.SIZE"), int)
         }
+
+    def _asked(
+        self, uids: Sequence[int], items: Sequence[str], *, readable: bool
+    ) -> Iterable[tuple[int, Mapping[bytes, Any]]]:
+        return self._reader().each(uids, items)[0].items() if readable else self._fetch(uids, items)
 
     def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
         """Each message's Message-ID field, empty where it has none."""
         found: dict[int, str] = {}
-        for uid, field in self._fields(uids, "MESSAGE-ID"):
+        for uid, field in self._fields(uids, "MESSAGE-ID", readable=False):
             match = re.search(rb"<[^<>\s]+>", field)
             found[uid] = match.group().decode("ascii", "replace") if match else ""
         return found
 
     def answers(self, uids: Sequence[int]) -> dict[int, Answer]:
-        """What the header fields of sent messages say: to whom, when, and which messages they answer."""
+        """What header fields of sent messages say: to whom, when, what they answer; of what can be read."""
         fields = "TO CC DATE SUBJECT MESSAGE-ID IN-REPLY-TO REFERENCES"
-        return {uid: answer_of(value) for uid, value in self._fields(uids, fields)}
+        return {uid: answer_of(value) for uid, value in self._fields(uids, fields, readable=True)}
 
-    def _fields(self, uids: Sequence[int], names: str) -> Iterator[tuple[int, bytes]]:
-        for uid, data in self._fetch(uids, [f"BODY.PEEK[HEADER.FIELDS ({names})]"]):
+    def _fields(self, uids: Sequence[int], names: str, *, readable: bool) -> Iterator[tuple[int, bytes]]:
+        items = [f"BODY.PEEK[HEADER.FIELDS ({names})]<0.{HEADER_LIMIT}>"]
+        for uid, data in self._asked(uids, items, readable=readable):
             for item, value in data.items():
                 if item.startswith(b"BODY[HEADER.FIELDS") and value is not None:
                     yield uid, value
 
-    def read(self, uids: Sequence[int]) -> Iterator[Fetched]:
-        """Read messages in batches; nothing is marked as read. A UID that is gone yields nothing."""
-        for start in range(0, len(uids), BATCH_MESSAGES):
-            summaries = self.summaries(uids[start : start + BATCH_MESSAGES])
-            small = [summary for summary in summaries.values() if summary.size <= WHOLE_LIMIT]
-            for batch in _by_bytes(small):
-                yield from self._read_whole(batch)
-            for summary in summaries.values():
-                if summary.size > WHOLE_LIMIT:
-                    yield from self._read_text_only(summary)
+    def read(self, uids: Sequence[int], *, proof: Sequence[int] = ()) -> Iterator[Fetched]:
+        """Read messages in batches; nothing is marked as read. A UID that is gone yields nothing.
 
-    def _read_whole(self, summaries: Mapping[int, Summary]) -> Iterator[Fetched]:
-        # Header and text are asked for apart, since their sum is the mail and the header alone its identity.
-        for uid, data in self._fetch(list(summaries), ["BODY.PEEK[HEADER]", "BODY.PEEK[TEXT]"]):
-            header, text = data.get(b"BODY[HEADER]"), data.get(b"BODY[TEXT]")
-            if header is not None:
-                yield Fetched(summaries[uid], content_key(header, summaries[uid].size), header + (text or b""))
+        One that alone cannot be read is told by its `error`; `proof` are messages of the folder that could be read.
+        """
+        return self._reader(proof).read(uids)
 
-    def _read_text_only(self, summary: Summary) -> Iterator[Fetched]:
-        for uid, data in self._fetch([summary.uid], ["BODY.PEEK[HEADER]", "BODYSTRUCTURE"]):
-            header = data.get(b"BODY[HEADER]")
-            if header is None or uid != summary.uid:
-                continue
-            numbers = list(text_parts(data.get(b"BODYSTRUCTURE")))[:8]
-            wanted = [f"BODY.PEEK[{n}{mime}" for n in numbers for mime in (".MIME]", f"]<0.{TEXT_PART_LIMIT}>")]
-            parts = dict(self._fetch([uid], wanted)).get(uid, {}) if wanted else {}
-            yield Fetched(summary, content_key(header, summary.size), assembled(header, numbers, parts))
+    def _reader(self, proof: Sequence[int] = ()) -> Reader:
+        where = f"{self.selected.folder} {self.selected.uidvalidity}" if self.selected is not None else ""
+        return Reader(lambda uids, items: dict(self._fetch(uids, items)), self._renew, where, proof)
 
-    def _fetch(self, uids: Sequence[int], items: list[str]) -> Iterator[tuple[int, Mapping[bytes, Any]]]:
+    def _fetch(self, uids: Sequence[int], items: Sequence[str]) -> Iterator[tuple[int, Mapping[bytes, Any]]]:
         # Of a message that another client removes just then, servers send nothing, or NIL for its parts.
         for start in range(0, len(uids), BATCH_MESSAGES):
             with self._command(FETCH_SECONDS):
-                found = self._client.fetch(list(uids[start : start + BATCH_MESSAGES]), items)
+                found = self._client.fetch(list(uids[start : start + BATCH_MESSAGES]), list(items))
             yield from found.items()
 
     def settle(self) -> None:
@@ -452,23 +435,27 @@ class Mailbox:
         return word
 
 
-def _text(value: bytes | str | int | None) -> str:
-    # Where a name consists of digits, or is NIL, imapclient gives what would stand for it elsewhere.
-    if value is None:
-        return "NIL"
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _signed_in(account: Account, secret: str) -> imapclient.IMAPClient:
+    client = connect(account)
+    try:
+        with deadline(lambda: shut(client)):
+            sign_in(client, account, secret)
+    except BaseException:
+        shut(client)
+        raise
+    return client
 
 
 def _name(value: bytes | str | int | None) -> str:
     """A folder's or label's name: in modified UTF-7 (RFC 3501, 5.1.3), or, where that cannot be, as it stands."""
     try:
-        return _text(imap_utf7.decode(value))
+        return text_of(imap_utf7.decode(value))
     except UnicodeError:
-        return _text(value)
+        return text_of(value)
 
 
 def _flags(data: Mapping[bytes, Any]) -> frozenset[str]:
-    return frozenset(_text(flag) for flag in data.get(b"FLAGS") or ())
+    return frozenset(map(text_of, data.get(b"FLAGS") or ()))
 
 
 def _selected(folder: str, found: Mapping[bytes, Any], *, read_only: bool) -> Selected:
@@ -481,16 +468,3 @@ def _selected(folder: str, found: Mapping[bytes, Any], *, read_only: bool) -> Se
         keywords=b"\\*" in found.get(b"PERMANENTFLAGS", ()),
         read_only=read_only,
     )
-
-
-def _by_bytes(summaries: Iterable[Summary]) -> Iterator[dict[int, Summary]]:
-    batch: dict[int, Summary] = {}
-    total = 0
-    for summary in summaries:
-        if batch and total + summary.size > BATCH_BYTES:
-            yield batch
-            batch, total = {}, 0
-        batch[summary.uid] = summary
-        total += summary.size
-    if batch:
-        yield batch

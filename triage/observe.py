@@ -16,10 +16,11 @@ from triage.config import Account, Config
 from triage.errors import RefusedError
 from triage.judge import Context, Judgement, RawMail
 from triage.ledger import Ledger
-from triage.mailbox import Fetched, Mailbox
+from triage.mailbox import Mailbox
 from triage.message import Person
 from triage.partial import Answer, bare_subject
 from triage.plan import Abilities, Correction, Place, Selected, Sighting, Stored, find_correction, newcomer_of
+from triage.reading import Fetched
 from triage.record import How, Sent, is_worth_recording, sent_entry
 from triage.rows import FolderState
 from triage.store import Store
@@ -86,12 +87,13 @@ class Visit:
 
 
 def judge(work: Pass, batch: Sequence[Fetched], *, words: bool = False) -> list[Judgement]:
-    """The worker's judgements of fetched messages; with `words`, each with its own words."""
-    mails = [RawMail(fetched.raw, fetched.summary.received) for fetched in batch]
+    """The worker's judgements of fetched messages; with `words`, each with its own words; the unread say why."""
+    mails = [RawMail(fetched.raw, fetched.summary.received) for fetched in batch if not fetched.error]
     today = work.clock().astimezone(work.config.zone).date()
     past = Ledger(work.store).past(work.clock() - PAST_LOOKED_AT)
     context = Context(today, tuple(sorted(work.store.learned_senders())), past, work.account.username)
-    return work.worker.judge(mails, context, words=words)
+    judged = iter(work.worker.judge(mails, context, words=words))
+    return [Judgement(error=fetched.error) if fetched.error else next(judged) for fetched in batch]
 
 
 def without_ours(visit: Visit, folder: Selected, uids: Sequence[int]) -> list[int]:
@@ -140,7 +142,7 @@ def _find_again(visit: Visit, status: Selected) -> None:
     """In a filing folder that the server built anew, messages are known by their content."""
     store, name = visit.work.store, visit.work.account.name
     visit.box.select(status.folder, readonly=True)
-    keys = visit.box.keys(visit.box.starting_at(1)[-FOUND_AGAIN:])
+    keys = visit.box.keys(visit.box.starting_at(1)[-FOUND_AGAIN:], readable=True)
     with store.transaction():
         for uid, key in keys.items():
             known = store.message(name, key)
@@ -171,7 +173,7 @@ def _arrived(visit: Visit, status: Selected, before: FolderState) -> list[Sighti
     flags = visit.box.flags(uids)
     return [
         Sighting(key, Place(status.folder, status.uidvalidity, uid), flags.get(uid, frozenset()))
-        for uid, key in visit.box.keys(uids).items()
+        for uid, key in visit.box.keys(uids, readable=True).items()
     ]
 
 

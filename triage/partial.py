@@ -13,6 +13,9 @@ from typing import Any
 
 from triage.text import one_line
 
+# Parts that are nested more deeply are not looked for.
+MOST_NESTED = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -63,19 +66,24 @@ def _date(text: str) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def text_parts(structure: Any, number: str = "") -> Iterator[str]:
-    """Numbers of the text parts of a BODYSTRUCTURE that are no attachments (RFC 9051, 7.5.2)."""
-    if not isinstance(structure, tuple) or not structure:
+def text_parts(structure: Any, number: str = "") -> Iterator[tuple[str, int]]:
+    """Number and size in octets of the text parts of a BODYSTRUCTURE that are no attachments (RFC 9051, 7.5.2)."""
+    if not isinstance(structure, tuple) or not structure or number.count(".") >= MOST_NESTED:
         return
     if isinstance(structure[0], list):
         for index, part in enumerate(structure[0], start=1):
             yield from text_parts(part, f"{number}.{index}" if number else str(index))
-    elif structure[0].lower() == b"text" and structure[1].lower() in (b"plain", b"html"):
+    elif _is_text(structure):
         dispositions = [
             item[0].lower() for item in structure[8:] if isinstance(item, tuple) and item and isinstance(item[0], bytes)
         ]
         if b"attachment" not in dispositions:
-            yield number or "1"
+            yield number or "1", next((size for size in structure[6:7] if isinstance(size, int)), 0)
+
+
+def _is_text(part: tuple[Any, ...]) -> bool:
+    kind = [name.lower() for name in part[:2] if isinstance(name, bytes)]
+    return kind in ([b"text", b"plain"], [b"text", b"html"])
 
 
 def assembled(header: bytes, numbers: list[str], parts: Mapping[bytes, Any]) -> bytes:
@@ -87,7 +95,7 @@ def assembled(header: bytes, numbers: list[str], parts: Mapping[bytes, Any]) -> 
     single = [field for field in fields if field.lower().startswith(b"content-")]
     lines = [b"\r\n".join(kept), b""]
     for number in numbers:
-        mime = parts.get(f"BODY[{number}.MIME]".encode()) or b"\r\n".join(single) + b"\r\n\r\n"
+        mime = parts.get(f"BODY[{number}.MIME]<0>".encode()) or b"\r\n".join(single) + b"\r\n\r\n"
         body = parts.get(f"BODY[{number}]<0>".encode(), b"") or b""
         lines += [b"--" + boundary, mime.rstrip(b"\r\n") + b"\r\n", body]
     return b"\r\n".join([*lines, b"--" + boundary + b"--", b""])

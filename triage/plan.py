@@ -234,10 +234,9 @@ def _may_draft(verdict: Verdict) -> bool:
     return verdict.needs_reply and not verdict.unsure and not {"bulk", "safety"} & set(verdict.flags)
 
 
-def too_many_moves(actions: Iterable[Action]) -> int:
-    """How many messages a plan would move or copy, if that is more than a pass may do unasked; else 0."""
-    moves = sum(action.kind in ("move", "copy") for action in actions)
-    return moves if moves > MANY_MOVES else 0
+def files(actions: Iterable[Action]) -> bool:
+    """Whether a message's actions put it into another folder."""
+    return any(action.kind in ("move", "copy") for action in actions)
 
 
 # --- Who is new ----------------------------------------------------------------------------------------------

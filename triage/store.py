@@ -189,15 +189,21 @@ class Store:
         return Filed(key, found.place, found.tags, verdict["primary"], tuple(verdict["labels"]))
 
     def save_message(self, stored: Stored) -> None:
-        """Insert or replace one message."""
-        self.write(
-            "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            stored.account, stored.key, stored.message_id,
-            stored.place.folder, stored.place.uidvalidity, stored.place.uid,
-            utc_text(stored.received) if stored.received else None, utc_text(stored.day), stored.status, stored.tries,
-            stored.error, json.dumps(sorted(stored.tags)),
-            json.dumps(stored.judgement) if stored.judgement is not None else None,
-        )  # fmt: skip
+        """Insert or replace one message, which takes the place of one that could not be read there."""
+        place = stored.place.folder, stored.place.uidvalidity, stored.place.uid
+        with self.transaction():
+            self._db.execute(
+                "DELETE FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? AND uid = ? AND key != ? "
+                "AND judgement IS NULL AND status IN ('failed', 'quarantined')",
+                (stored.account, *place, stored.key),
+            )
+            self.write(
+                "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                stored.account, stored.key, stored.message_id, *place,
+                utc_text(stored.received) if stored.received else None, utc_text(stored.day), stored.status,
+                stored.tries, stored.error, json.dumps(sorted(stored.tags)),
+                json.dumps(stored.judgement) if stored.judgement is not None else None,
+            )  # fmt: skip
 
     def set_place(self, account: str, key: str, place: Place) -> None:
         """A message was seen elsewhere than before."""
@@ -236,6 +242,24 @@ class Store:
             account, folder, uidvalidity,
         )  # fmt: skip
         return sorted(row["uid"] for row in rows)
+
+    def unread(self, account: str, folder: str, uidvalidity: int) -> frozenset[int]:
+        """UIDs of messages that could not be read the last time."""
+        rows = self.rows(
+            "SELECT uid FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? AND status = 'failed' "
+            "AND judgement IS NULL",
+            account, folder, uidvalidity,
+        )  # fmt: skip
+        return frozenset(row["uid"] for row in rows)
+
+    def settled_from(self, account: str, place: Place) -> frozenset[int]:
+        """UIDs, from a place on, of messages of its folder with which nothing is to be done any more."""
+        rows = self.rows(
+            "SELECT uid FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? AND uid >= ? "
+            "AND status NOT IN ('failed', 'pending')",
+            account, place.folder, place.uidvalidity, place.uid,
+        )  # fmt: skip
+        return frozenset(row["uid"] for row in rows)
 
     def pending(self, account: str) -> list[str]:
         """Keys of messages whose handling was begun, and whose end was not recorded."""

@@ -36,7 +36,8 @@ class FaultProxy:
     """Listens on loopback; `seen` are the verbs of the commands that passed, in order.
 
     `replies` are what the server says to a verb in place of doing it ("NO [LIMIT] too fast"; several lines begin with
-    "*" or "+", and may hold "{tag}"); `before` is called with each command's number and verb, as a second client may
+    "*" or "+", and may hold "{tag}"), `reply_to` what it says to one command, by its words, empty where it does it;
+    `before` is called with each command's number and verb, as a second client may
     act just then; `rewrite` are replacements in what the server says, as for a server of another kind. `octets` counts
     what came from it, `most_at_once` how many connections stood at one time at most.
     """
@@ -45,6 +46,7 @@ class FaultProxy:
     fault: Fault | None = None
     seen: list[str] = field(default_factory=list)
     replies: Mapping[str, str] = field(default_factory=dict)
+    reply_to: Callable[[str], str] = lambda _line: ""
     before: Callable[[int, str], None] = lambda _number, _verb: None
     rewrite: Sequence[tuple[bytes, bytes]] = ()
     connections: int = 0
@@ -75,6 +77,7 @@ class FaultProxy:
         """No fault and no meddling any more."""
         self.begin(None)
         self.replies, self.rewrite, self.before = {}, (), lambda _number, _verb: None
+        self.reply_to = lambda _line: ""
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -131,7 +134,10 @@ class _Connection:
         verb = b" ".join(words[1:3] if words[1].upper() == b"UID" else words[1:2]).decode("ascii", "replace").upper()
         fault = self._proxy.take(verb)
         self.over |= verb == "LOGOUT"
-        if (reply := self._proxy.replies.get(verb)) is not None:
+        reply = self._proxy.replies.get(verb)
+        if reply is None:
+            reply = self._proxy.reply_to(line.decode("ascii", "replace")) or None
+        if reply is not None:
             _swallow(line, lines)
             self._idle = tag if verb == "IDLE" and re.search(r"(?m)^\+", reply) else b""
             said = reply if reply.startswith(("*", "+")) else f"{{tag}} {reply}"

@@ -12,8 +12,9 @@ from datetime import UTC, date, datetime
 from typing import Literal, Self, cast
 
 from triage.errors import MailboxError, RefusedError
-from triage.mailbox import Fetched, Mail, Mailbox, Summary, content_key
+from triage.mailbox import Mail, Mailbox
 from triage.plan import Selected
+from triage.reading import Fetched, Summary, content_key
 
 
 class Crash(BaseException):
@@ -168,13 +169,13 @@ class MemoryMailbox:
     def flags(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
         return {uid: frozenset(message.flags) for uid, message in self._chosen(uids).items()}
 
-    def keys(self, uids: Sequence[int]) -> dict[int, str]:
+    def keys(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, str]:  # noqa: ARG002 - all can be read
         return {uid: message.key for uid, message in self._chosen(uids).items()}
 
     def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
         return {uid: message.message_id for uid, message in self._chosen(uids).items()}
 
-    def read(self, uids: Sequence[int]) -> Iterator[Fetched]:
+    def read(self, uids: Sequence[int], *, proof: Sequence[int] = ()) -> Iterator[Fetched]:  # noqa: ARG002 - as above
         summaries = self.summaries(uids)
         for uid, message in self._chosen(uids).items():
             yield Fetched(summaries[uid], message.key, message.raw)
