@@ -5,23 +5,20 @@ its own journal row and is proved by itself, by content: a move is done when a m
 the target, among those that arrived after the command was sent.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime
 
+from triage.appending import Appender, Targets
 from triage.errors import RefusedError
-from triage.mailbox import Mail, Mailbox
+from triage.mailbox import Mailbox
 from triage.originals import Twins, in_one, marked_as_deleted, take_out, withdraw, withdraw_if_elsewhere
 from triage.plan import Action, Place, Selected
 from triage.rows import Op
 from triage.store import MAX_TRIES, Store
 
 GROUP = 400
-# So long after its message is shown a note or draft that the server refused is offered again; the digest has it too.
-_OF_USE = timedelta(days=2)
 INTERRUPTED = "interrupted"
 
 
@@ -44,10 +41,11 @@ class Applier:
         self, box: Mailbox, store: Store, account: str, clock: Callable[[], datetime], stop: Callable[[], bool]
     ) -> None:
         self._box, self._store, self._account = box, store, account
-        self._clock, self._stop = clock, stop
+        self._stop = stop
         self._failed: dict[str, str] = {}
         self._places: dict[str, Place] = {}
-        self._existing: set[str] = set()
+        self._targets = Targets(box)
+        self._appender = Appender(box, store, account, clock, self._targets)
 
     def apply(self, run: str, actions: Sequence[Action]) -> Outcome:
         """Journal and carry out one group of at most `GROUP` messages' actions."""
@@ -59,7 +57,7 @@ class Applier:
         # All flags before all moves: a message that could not be tagged stays, and servers are far quicker so.
         self._each(ops, ("tag", "label", "untag", "unlabel"), self._flag, by_target=False)
         self._each(ops, ("move", "copy"), self._file, by_target=True)
-        self._each(ops, ("note", "draft"), self._append, by_target=True, by_source=False)
+        self._each(ops, ("note", "draft"), self._appender.append, by_target=True, by_source=False)
         self._each(ops, ("remove",), self._remove, by_target=False)
         return Outcome(dict(self._failed), dict(self._places))
 
@@ -78,7 +76,7 @@ class Applier:
                 continue
             if op.action.key in self._failed:
                 # Where the next pass only has to end what this one began, the note comes then.
-                give_up = self._put_off if op.action.kind in ("note", "draft") else self._fail
+                give_up = self._appender.put_off if op.action.kind in ("note", "draft") else self._fail
                 give_up(op, self._failed[op.action.key])
                 continue
             action = op.action
@@ -137,7 +135,7 @@ class Applier:
     def _file(self, ops: list[Op]) -> None:
         target, kind = ops[0].action.target, ops[0].action.kind
         try:
-            uidvalidity, uidnext = self._target(target)
+            uidvalidity, uidnext = self._targets.look(target)
         except RefusedError as error:
             for op in ops:
                 self._fail(op, f'folder "{target}" cannot be used: {error}')
@@ -217,41 +215,7 @@ class Applier:
         self._store.mark(op, "vanished")
         self._failed.setdefault(op.action.key, "")
 
-    # --- Notes and drafts ---
-
-    def _append(self, ops: list[Op]) -> None:
-        target = ops[0].action.target
-        try:
-            uidvalidity, uidnext = self._target(target)
-        except RefusedError as error:
-            with self._store.transaction():
-                for op in ops:
-                    self._put_off(op, f'folder "{target}" cannot be used: {error}')
-            return
-        self._store.mark_sent(ops, uidvalidity, uidnext)
-        at = self._clock()
-        mails = [Mail(_dated(op.action, at), _append_flags(op.action), at) for op in ops]
-        reason = ""
-        try:
-            self._box.append(target, mails)
-        except RefusedError as error:
-            reason = str(error)
-        arrived = self._appended(target, uidnext)
-        with self._store.transaction():
-            for op in ops:
-                uid = arrived.get(op.action.message_id)
-                if uid is None:
-                    self._put_off(op, reason or "the server did not keep the note")
-                else:
-                    self._store.mark(op, "done", uid=uid)
-
-    def _put_off(self, op: Op, reason: str) -> None:
-        """What was refused comes with a later pass, like the note of a mail that cools off, as long as it is of use."""
-        stored = self._store.message(self._account, op.action.key)
-        if stored is not None and self._clock() < stored.day + _OF_USE:
-            self._store.mark(op, "held", detail=reason)
-        else:
-            self._fail(op, reason)
+    # --- What is taken back ---
 
     def _remove(self, ops: list[Op]) -> None:
         """Take back what we added: a note or draft of ours, or the copy of a message whose original stands."""
@@ -308,27 +272,11 @@ class Applier:
         except RefusedError:
             return None
 
-    def _target(self, folder: str) -> tuple[int, int]:
-        """UIDVALIDITY and UIDNEXT of a target folder, which is made if it is not there."""
-        status = self._box.status(folder)
-        if status is None and folder not in self._existing:
-            self._existing.add(folder)
-            self._box.create_folder(folder)
-            status = self._box.status(folder)
-        if status is None or not status.uidvalidity or not status.uidnext:
-            raise RefusedError("it cannot be looked into")
-        return status.uidvalidity, status.uidnext
-
     def _arrivals(self, folder: str, uidnext: int) -> dict[str, int]:
         """Key to UID of what stands in a folder from `uidnext` on; of two copies the older."""
         self._box.select(folder, readonly=True)
         found = self._box.keys(self._box.starting_at(uidnext))
         return {key: uid for uid, key in sorted(found.items(), reverse=True)}
-
-    def _appended(self, folder: str, uidnext: int) -> dict[str, int]:
-        self._box.select(folder, readonly=True)
-        found = self._box.message_ids(self._box.starting_at(uidnext))
-        return {message_id: uid for uid, message_id in sorted(found.items(), reverse=True)}
 
     # --- After a crash ---
 
@@ -413,31 +361,17 @@ class Applier:
             if self._reason(op.action.key) is not None:
                 # Its message will be judged again, and gets its note then.
                 self._store.mark(op, "failed", detail=INTERRUPTED)
-            elif op.state == "planned":
+            elif op.state == "planned" or self._appender.is_missing(op):
                 due.append(op)
-            else:
-                self._look_for_note(op, due)
         by_target: dict[str, list[Op]] = defaultdict(list)
         for op in due:
             by_target[op.action.target].append(op)
         for members in by_target.values():
-            self._append(members)
+            self._appender.append(members)
 
     def _reason(self, key: str) -> str | None:
         """Why a message is not where it should be, None if it is: seen just now, or recorded before."""
         return self._failed.get(key, _ending(self._store.last_ops_of(self._account, key)))
-
-    def _look_for_note(self, op: Op, missing: list[Op]) -> None:
-        status = self._box.status(op.action.target)
-        if status is None or status.uidvalidity != op.arrival.uidvalidity:
-            # Whether it arrived cannot be known any more; a second one would be worse than none.
-            self._store.mark(op, "failed", detail="its folder was rebuilt meanwhile")
-            return
-        uid = self._appended(op.action.target, op.arrival.uid).get(op.action.message_id)
-        if uid is None:
-            missing.append(op)
-        else:
-            self._store.mark(op, "done", uid=uid)
 
     def _settle(self, key: str) -> None:
         """Record how a message's actions ended, from the journal; an interrupted one is left to be planned anew."""
@@ -466,16 +400,6 @@ def _ending(ops: Sequence[Op]) -> str | None:
     if any(op.state == "vanished" for op in own):
         return ""
     return next((op.detail for op in own if op.state == "failed"), None)
-
-
-def _append_flags(action: Action) -> tuple[str, ...]:
-    return ("\\Seen", "\\Draft") if action.kind == "draft" else ("\\Seen",)
-
-
-def _dated(action: Action, at: datetime) -> bytes:
-    """The mail with its Message-ID and Date, in CRLF."""
-    head = f"Message-ID: {action.message_id}\r\nDate: {format_datetime(at)}\r\n".encode("ascii")
-    return head + re.sub(rb"\r?\n", b"\r\n", action.payload)
 
 
 def in_groups(planned: Iterable[list[Action]]) -> list[list[Action]]:
