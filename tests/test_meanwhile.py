@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from tests.support.memory import Crash, MemoryMailbox, Server, Stored, connected
+from tests.support.memory import Crash, Folder, MemoryMailbox, Server, Stored, connected
 from tests.test_apply import CAPABILITIES, NOW, Parent
 from triage.apply import Applier, Outcome
 from triage.originals import Twins, withdraw
@@ -210,6 +210,123 @@ def test_a_copy_that_is_not_where_it_was_is_not_withdrawn(changed: str) -> None:
     before = server.everything()
     withdraw(connected(server), twins)
     assert server.everything() == before
+
+
+# --- A parent after a crash --------------------------------------------------------------------------------
+
+
+def unmarks(server: Server, folder: str, uid: int) -> None:
+    server.folders[folder].messages[uid].flags.discard("\\Deleted")
+
+
+def trashes(server: Server, folder: str, uid: int) -> None:
+    server.attributes["Trash"] = frozenset({"\\Trash"})
+    server.make("Trash").add(server.folders[folder].messages.pop(uid))
+
+
+def drops(server: Server, folder: str, _uid: int) -> None:
+    del server.folders[folder]
+
+
+def renames(server: Server, folder: str, _uid: int) -> None:
+    server.folders["School/Old"] = server.folders.pop(folder)
+
+
+AFTER_A_CRASH = [(act, folder) for act in (takes, trashes, deletes, marks, unmarks) for folder in ("INBOX", HOMEWORK)]
+
+
+@pytest.mark.parametrize(
+    ("act", "folder"),
+    [*AFTER_A_CRASH, (drops, HOMEWORK), (renames, HOMEWORK)],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+@pytest.mark.parametrize("capabilities", list(CAPABILITIES))
+def test_what_the_parent_does_after_a_crash_at_any_step_holds(
+    tmp_path: Path, capabilities: str, act: Callable[[Server, str, int], object], folder: str
+) -> None:
+    """The pass dies at a step; before the next one the parent acts on the original or on its copy."""
+    at = acted = 0
+    while True:
+        at += 1
+        parent, server, key = one_mail(tmp_path / str(at), *CAPABILITIES[capabilities])
+        server.crash_at = at
+        try:
+            parent.one_pass()
+            break
+        except Crash:
+            server.crash_at = None
+        before = where(server, key)
+        with Store(parent.folder) as store:
+            states = {op.state for op in store.open_ops("home") if op.action.kind == "move"}
+        proved = "sent" not in states
+        uids = [uid for uid, message in server.folders.get(folder, Folder(1)).messages.items() if message.key == key]
+        for uid in uids:
+            act(server, folder, uid)
+            acted += 1
+        for _ in range(4 if act is drops else 2):
+            parent.one_pass()
+        found = {name: flags for name, one, flags in server.everything() if one == key}
+        step = f"step {at}: {found}"
+        gone = bool(uids) and act in (deletes, drops)
+        assert len(found) >= len(before) - gone if len(before) == 1 else found, step
+        # What is taken before it was proved may be anybody's; what is thrown away beside its double may leave that.
+        twice = not proved or (act is trashes and "marked" not in states)
+        assert len(found) <= 1 + twice, step
+        marked = any("\\Deleted" in flags for flags in found.values())
+        # Once the journal says that our own mark is about to be set, the parent's cannot be told from it.
+        if not (act is marks and folder == "INBOX" and "marked" in states):
+            assert marked == (bool(uids) and act is marks), step
+        if uids and act in (takes, trashes):
+            assert {takes: "Family", trashes: "Trash"}[act] in found, step
+        with Store(parent.folder) as store:
+            assert store.open_ops("home") == [], step
+            kept = store.message("home", key)
+            # What was gone, or marked by the parent, before anything was sent is not planned any more.
+            assert kept is None or kept.status != "pending" or (states <= {"planned"} or act is marks), step
+    assert acted > 2 or (folder == HOMEWORK and capabilities == "bare")
+
+
+@pytest.mark.parametrize("capability", ["UIDPLUS", "IDLE"])
+def test_a_mark_of_ours_is_taken_back_where_the_original_has_to_stay(tmp_path: Path, capability: str) -> None:
+    """Marked, cut short, and from then on the server removes nothing, or cannot: both stand, without a mark."""
+    parent, server, key = one_mail(tmp_path, *CAPABILITIES["uidplus"])
+    crash_when(parent, lambda: "\\Deleted" in server.folders["INBOX"].messages[1].flags)
+    server.capabilities = frozenset({capability})
+    server.refuse = lambda command, _uid: "not now" if command == "EXPUNGE" else None
+    for _ in range(4):
+        parent.one_pass()
+        assert sorted(where(server, key)) == ["INBOX", HOMEWORK]
+        assert not any("\\Deleted" in flags for _, _, flags in server.everything())
+    assert parent.told() == {("quarantined", "INBOX"): 1}
+
+
+@pytest.mark.parametrize("attribute", ["\\All", "\\Flagged", "\\Important"])
+def test_what_a_folder_shows_of_others_is_no_second_message(tmp_path: Path, attribute: str) -> None:
+    """Without MOVE, the original is gone: our copy, which a view of all mail shows too, is the last and stays."""
+    parent, server, key = one_mail(tmp_path, *CAPABILITIES["uidplus"])
+    crash_when(parent, lambda: HOMEWORK in where(server, key))
+    deletes(server, "INBOX", 1)
+    server.attributes["Virtual"] = frozenset({attribute})
+    server.make("Virtual").add(server.folders[HOMEWORK].messages[1])
+    parent.one_pass()
+    assert where(server, key) == [HOMEWORK, "Virtual"]
+    assert parent.told() == {("done", HOMEWORK): 1}
+
+
+def test_what_was_taken_with_our_mark_on_it_loses_the_mark(tmp_path: Path) -> None:
+    """Moved between our mark and the removal: it stands where the parent put it, unmarked, and our copy goes."""
+    parent, server, key = one_mail(tmp_path, *CAPABILITIES["uidplus"])
+
+    def take(_step: int) -> None:
+        if "\\Deleted" in server.folders["INBOX"].messages[1].flags:
+            server.meanwhile = lambda _step: None
+            takes(server, "INBOX", 1)
+
+    server.meanwhile = take
+    parent.one_pass()
+    assert [found for found in server.everything() if found[1] == key] == [
+        ("Family", key, frozenset({"triage-homework", "triage-school"}))
+    ]
 
 
 # --- Folders that go, or may only be looked into -----------------------------------------------------------

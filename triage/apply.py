@@ -7,18 +7,19 @@ the target, among those that arrived after the command was sent.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from triage.appending import Appender, Targets
 from triage.errors import RefusedError
 from triage.mailbox import Mailbox
-from triage.originals import Twins, in_one, marked_as_deleted, take_out, withdraw, withdraw_if_elsewhere
+from triage.originals import Twins, elsewhere, in_one, marked_as_deleted, take_out, unmark, withdraw
 from triage.plan import Action, Place, Selected
-from triage.rows import Op
+from triage.rows import Op, OpState
 from triage.store import MAX_TRIES, Store
 
 GROUP = 400
+_Pair = tuple[Op, Twins]
 INTERRUPTED = "interrupted"
 
 
@@ -156,7 +157,7 @@ class Applier:
         arrived = self._arrivals(target, uidnext)
         self._box.select(ops[0].action.place.folder)
         here = self._box.keys([op.action.place.uid for op in ops])
-        copied, taken = dict[str, tuple[Op, Twins]](), list[tuple[Op, Twins]]()
+        copied, taken = list[_Pair](), list[_Pair]()
         with self._store.transaction():
             for op in ops:
                 uid, key = op.action.place.uid, op.action.key
@@ -171,46 +172,68 @@ class Applier:
                 twins = Twins(key, op.action.place, Place(target, uidvalidity, in_target))
                 if in_source and op.action.kind == "move":
                     self._store.mark(op, "copied", uid=in_target)
-                    copied[key] = (op, twins)
+                    copied.append((op, twins))
                 elif op.action.kind == "move" and not self._box.has("MOVE"):
                     taken.append((op, twins))
                 else:
                     self._filed(op, twins.copy)
-        theirs = marked_as_deleted(self._box, [twins for _, twins in copied.values()])
-        self._take_out({key: pair for key, pair in copied.items() if key not in theirs})
-        for key in theirs:
-            op, twins = copied[key]
+        self._finish(copied)
+        self._taken(taken)
+
+    def _finish(self, copied: Sequence[_Pair]) -> None:
+        """What was copied leaves the selected source, but for what somebody marked as deleted: there the copy goes."""
+        self._mark(copied, "marked")
+        # After the commit, so that next to nothing lies between this look and our own mark.
+        by_them = marked_as_deleted(self._box, [twins.original.uid for _, twins in copied])
+        theirs = [pair for pair in copied if pair[1].original.uid in by_them]
+        self._mark(theirs, "copied")
+        self._take_out([pair for pair in copied if pair[1].original.uid not in by_them], self._filed)
+        for op, twins in theirs:
             withdraw(self._box, twins)
             self._gone(op)
-        for op, twins in taken:
-            self._taken(op, twins)
 
-    def _take_out(self, copied: Mapping[str, tuple[Op, Twins]]) -> None:
-        """Remove from the selected source what was just proved to stand in the target."""
-        refused, gone = take_out(self._box, [twins for _, twins in copied.values()])
+    def _mark(self, pairs: Sequence[_Pair], state: OpState) -> None:
+        """Commit how far a group got."""
+        if pairs:
+            with self._store.transaction():
+                for op, _ in pairs:
+                    self._store.mark(op, state)
+
+    def _take_out(self, copied: Sequence[_Pair], ended: Callable[[Op, Place], None]) -> None:
+        """Remove from the selected source what was just proved to stand elsewhere; the journal says `marked`."""
+        if not copied:
+            return
+        refused, gone = take_out(self._box, [twins for _, twins in copied])
+        marked = unmark(self._box, [twins.original for _, twins in copied if twins.key in refused])
         with self._store.transaction():
-            for key, (op, twins) in copied.items():
-                if key in refused:
-                    # The action stays open as `copied`: the next pass tries to remove, and never copies again.
-                    self._failed[key] = f"copied, but the original could not be removed: {refused[key]}"
-                elif key not in gone:
-                    self._filed(op, twins.copy)
-        for key in gone:
-            self._taken(*copied[key])
+            for op, twins in copied:
+                if twins.key in refused:
+                    # The action stays open: the next pass tries to remove, and never copies again.
+                    self._store.mark(op, "marked" if twins.original in marked else "copied")
+                    reason = f"copied, but the original could not be removed: {refused[twins.key]}"
+                    self._failed[twins.key] = reason
+                elif twins.key not in gone:
+                    ended(op, twins.copy)
+        self._taken([pair for pair in copied if pair[1].key in gone], marked=True)
 
-    def _taken(self, op: Op, twins: Twins) -> None:
-        """Somebody took the original after it was copied: where it is found the copy goes, else the copy stays."""
-        if withdraw_if_elsewhere(self._box, twins):
-            self._gone(op)
-        else:
-            self._filed(op, twins.copy)
+    def _taken(self, pairs: Sequence[_Pair], *, marked: bool = False) -> None:
+        """Somebody took the originals after they were copied: where one is found its copy goes, else the copy stays."""
+        found = elsewhere(self._box, [twins for _, twins in pairs])
+        if marked:
+            unmark(self._box, found.values())
+        for op, twins in pairs:
+            if twins.key in found:
+                withdraw(self._box, twins)
+                self._gone(op)
+            else:
+                self._filed(op, twins.copy)
 
     def _filed(self, op: Op, place: Place) -> None:
         self._store.mark(op, "done", uid=place.uid)
         if op.action.kind == "move":
             self._places[op.action.key] = place
 
-    def _gone(self, op: Op) -> None:
+    def _gone(self, op: Op, _place: Place | None = None) -> None:
         """In neither place: the parent, or a rule, took it meanwhile. It is theirs now."""
         self._store.mark(op, "vanished")
         self._failed.setdefault(op.action.key, "")
@@ -241,11 +264,7 @@ class Applier:
 
     def _original_stands(self, op: Op) -> bool:
         known = self._store.message(self._account, op.action.key)
-        if known is None:
-            return False
-        selected = self._open(known.place.folder, readonly=True)
-        same = selected is not None and selected.uidvalidity == known.place.uidvalidity
-        return same and self._box.keys([known.place.uid]).get(known.place.uid) == op.action.key
+        return known is not None and self._stands(known.place, op.action.key)
 
     # --- What they share ---
 
@@ -272,6 +291,12 @@ class Applier:
         except RefusedError:
             return None
 
+    def _stands(self, place: Place, key: str) -> bool:
+        """Whether a message is where it was; its folder is selected."""
+        selected = self._open(place.folder)
+        same = selected is not None and selected.uidvalidity == place.uidvalidity
+        return same and self._box.keys([place.uid]).get(place.uid) == key
+
     def _arrivals(self, folder: str, uidnext: int) -> dict[str, int]:
         """Key to UID of what stands in a folder from `uidnext` on; of two copies the older."""
         self._box.select(folder, readonly=True)
@@ -290,11 +315,15 @@ class Applier:
         if any(op.state == "sent" for op in open_ops):
             self._box.settle()
         self._failed, self._places = {}, {}
+        taken, lost = list[_Pair](), list[_Pair]()
         for op in open_ops:
-            if op.action.kind in ("move", "copy") and op.state in ("sent", "copied"):
-                self._recover_filing(op)
+            if op.action.kind in ("move", "copy") and op.state != "planned":
+                self._recover_filing(op, taken, lost)
             elif op.action.kind not in ("note", "draft"):
                 self._store.mark(op, "failed", detail=INTERRUPTED)
+        self._taken([pair for pair in taken if pair[0].state != "marked"])
+        self._taken([pair for pair in taken if pair[0].state == "marked"], marked=True)
+        self._recover_lost(lost)
         self._recover_tags([op for op in open_ops if op.action.kind in ("tag", "untag")])
         for key, place in self._places.items():
             self._store.set_place(self._account, key, place)
@@ -304,41 +333,67 @@ class Applier:
                 self._settle(key)
         return len(open_ops)
 
-    def _recover_filing(self, op: Op) -> None:
+    def _recover_filing(self, op: Op, taken: list[_Pair], lost: list[_Pair]) -> None:
         target, arrival = op.action.target, op.arrival
         status = self._box.status(target)
         same = status is not None and status.uidvalidity == arrival.uidvalidity
-        if status is None and op.state == "copied":
-            # The copy was there and its folder is not: nothing is removed, and a person has to look.
-            self._failed[op.action.key] = f'folder "{target}", which holds its copy, is not there any more'
-            return
-        if status is None:
-            self._store.mark(op, "failed", detail=INTERRUPTED)
-            self._failed[op.action.key] = INTERRUPTED
-            return
         # A target that was rebuilt has new UIDs for all: look through the whole of it.
-        found = self._arrivals(target, arrival.uid if same else 1)
+        found = self._arrivals(target, arrival.uid if same else 1) if status is not None else {}
         selected = self._open(op.action.place.folder)
         uid = op.action.place.uid
         same_source = selected is not None and selected.uidvalidity == op.action.place.uidvalidity
         in_source = same_source and self._box.keys([uid]).get(uid) == op.action.key
         in_target = found.get(op.action.key)
-        twins = Twins(op.action.key, op.action.place, Place(target, status.uidvalidity, in_target or 0))
+        copy = Place(target, status.uidvalidity if status is not None else 0, in_target or 0)
+        twins = Twins(op.action.key, op.action.place, copy)
         rebuilt = selected is not None and not same_source
-        if in_target is None and (in_source or rebuilt):
+        proved = op.state in ("copied", "marked")
+        if in_target is None and proved:
+            lost.append((op, twins))
+        elif in_target is None and (in_source or rebuilt):
             # In a folder that was rebuilt it is looked for by its content, with the others.
-            self._store.mark(op, "failed", detail=INTERRUPTED)
-            self._failed[op.action.key] = INTERRUPTED
+            self._interrupted(op)
         elif in_target is None:
             self._gone(op)
+        elif in_source and op.action.kind == "move" and op.state == "marked":
+            self._take_out([(op, twins)], self._filed)
         elif in_source and op.action.kind == "move":
             self._store.mark(op, "copied", uid=in_target)
-            self._take_out({op.action.key: (op, twins)})
-        elif op.state == "sent" and op.action.kind == "move" and not self._box.has("MOVE"):
-            # Nothing of ours was removed yet.
-            self._taken(op, twins)
+            self._finish([(op, twins)])
+        elif op.action.kind == "move" and (proved or not self._box.has("MOVE")):
+            taken.append((op, twins))
         else:
             self._filed(op, twins.copy)
+
+    def _interrupted(self, op: Op) -> None:
+        self._store.mark(op, "failed", detail=INTERRUPTED)
+        self._failed[op.action.key] = INTERRUPTED
+
+    def _recover_lost(self, lost: Sequence[_Pair]) -> None:
+        """A proved copy is not where it was. Where somebody put it elsewhere the original goes, else that is let be."""
+        begun = elsewhere(self._box, [twins for op, twins in lost if op.state == "marked"])
+        # What we have not begun to remove may be what was to stay when its double was thrown away.
+        found = begun | elsewhere(self._box, [twins for op, twins in lost if op.state == "copied"], trashed=False)
+        for op, twins in lost:
+            moved_on, stands = found.get(twins.key), self._stands(twins.original, twins.key)
+            if moved_on is not None and stands:
+                self._mark([(op, twins)], "marked")
+                self._take_out([(op, replace(twins, copy=moved_on))], self._gone)
+                continue
+            if op.state == "marked":
+                unmark(self._box, [twins.original] if stands else [place for place in [moved_on] if place is not None])
+            target, source = self._box.status(op.action.target), self._box.status(twins.original.folder)
+            if target is None and moved_on is None:
+                # Its folder is not there: nothing is removed, and a person has to look.
+                self._store.mark(op, "copied")
+                self._failed[twins.key] = f'folder "{op.action.target}", which holds its copy, is not there any more'
+            elif (target is not None and target.uidvalidity != op.arrival.uidvalidity) or (
+                source is not None and source.uidvalidity != twins.original.uidvalidity
+            ):
+                # In a folder that was rebuilt it is looked for by its content, with the others.
+                self._interrupted(op)
+            else:
+                self._gone(op)
 
     def _recover_tags(self, ops: Sequence[Op]) -> None:
         """What a command that was cut short did to tags is ours, and no word of the parent's."""

@@ -382,10 +382,14 @@ class Mailbox:
             with self._command(changing=True):
                 self._client.uid_expunge(list(uids))
         except RefusedError:
-            with self._command(changing=True):
-                self._client.remove_flags(list(uids), [imapclient.DELETED], silent=True)
+            self.unmark(uids)
             raise
         return last
+
+    def unmark(self, uids: Sequence[int]) -> None:
+        """STORE -FLAGS.SILENT of the mark of deletion, where it is ours."""
+        with self._command(changing=True):
+            self._client.remove_flags(list(uids), [imapclient.DELETED], silent=True)
 
     def append(self, folder: str, mails: Sequence[Mail]) -> None:
         """APPEND our own mails, in one command where the server offers MULTIAPPEND (RFC 3502)."""

@@ -4,7 +4,7 @@ Another client may have read, marked, moved or deleted an original since it was 
 brought to the copy, and where the original stands elsewhere the copy goes. Nothing is removed unless its twin was seen.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from triage.errors import RefusedError
@@ -15,6 +15,9 @@ from triage.plan import Place
 _NEWEST = 100
 # Not what another client set: our own mark before the expunge, and the server's.
 _PASSING = frozenset({"\\Deleted", "\\Recent"})
+# LIST attributes (RFC 6154, RFC 8457) of folders that show what stands in others, our own copy too: no second message.
+_VIEWS = frozenset({"\\all", "\\flagged", "\\important", "\\noselect", "\\nonexistent"})
+_EMPTIED = frozenset({"\\trash", "\\junk"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,9 @@ def in_one(uids: Sequence[int], verb: Callable[[list[int]], object]) -> dict[int
     return refused
 
 
-def marked_as_deleted(box: Mailbox, twins: Sequence[Twins]) -> set[str]:
-    """Keys of those whose originals, in the selected folder, somebody marked as deleted."""
-    flags = box.flags([pair.original.uid for pair in twins])
-    return {pair.key for pair in twins if "\\Deleted" in flags.get(pair.original.uid, ())}
+def marked_as_deleted(box: Mailbox, uids: Sequence[int]) -> set[int]:
+    """Those of the selected folder that carry the mark of deletion."""
+    return {uid for uid, flags in box.flags(uids).items() if "\\Deleted" in flags}
 
 
 def take_out(box: Mailbox, twins: Sequence[Twins]) -> tuple[dict[str, str], set[str]]:
@@ -74,20 +76,43 @@ def _bring_flags(box: Mailbox, wanted: Mapping[Place, frozenset[str]]) -> None:
                 in_one([uid], lambda uids, missing=missing: box.add_flags(uids[0], missing))  # type: ignore[misc]
 
 
-def withdraw_if_elsewhere(box: Mailbox, twins: Twins) -> bool:
-    """Look for an original that somebody took; where it is found the copy is removed, and True given."""
-    for folder in box.folders():
+def unmark(box: Mailbox, places: Collection[Place]) -> set[Place]:
+    """Take our mark of deletion back, where it stands; returns where that could not be done."""
+    left = set[Place]()
+    for folder, uidvalidity in {(place.folder, place.uidvalidity) for place in places}:
+        here = {place.uid: place for place in places if (place.folder, place.uidvalidity) == (folder, uidvalidity)}
+        try:
+            selected = box.select(folder)
+        except RefusedError:
+            continue
+        if selected.uidvalidity != uidvalidity:
+            continue
+        if not selected.read_only:
+            in_one(sorted(marked_as_deleted(box, list(here))), box.unmark)
+        left |= {here[uid] for uid in marked_as_deleted(box, list(here))}
+    return left
+
+
+def elsewhere(box: Mailbox, twins: Iterable[Twins], *, trashed: bool = True) -> dict[str, Place]:
+    """Where somebody put messages that stand neither as originals nor as copies any more, by key: in one walk.
+
+    Not in folders that only show what stands in others; nor, without `trashed`, in those that are emptied by time.
+    """
+    sought = {pair.key: pair for pair in twins}
+    passed_over = _VIEWS if trashed else _VIEWS | _EMPTIED
+    found = dict[str, Place]()
+    for folder, attributes in box.folders().items() if sought else ():
+        if passed_over & {attribute.lower() for attribute in attributes}:
+            continue
         try:
             selected = box.select(folder, readonly=True)
         except RefusedError:
             continue
-        newest = box.keys(box.starting_at(max(1, selected.uidnext - _NEWEST)))
-        if any(
-            key == twins.key and (folder, uid) != (twins.copy.folder, twins.copy.uid) for uid, key in newest.items()
-        ):
-            withdraw(box, twins)
-            return True
-    return False
+        for uid, key in box.keys(box.starting_at(max(1, selected.uidnext - _NEWEST))).items():
+            place = Place(folder, selected.uidvalidity, uid)
+            if key in sought and place not in (sought[key].original, sought[key].copy):
+                found[key] = place
+    return found
 
 
 def withdraw(box: Mailbox, twins: Twins) -> None:

@@ -7,8 +7,9 @@ from typing import Any, Literal, Protocol
 
 from triage.plan import Action, Place, Selected, Stored
 
-# "held": journalled, to be done when the message may be shown.
-OpState = Literal["held", "planned", "sent", "copied", "done", "failed", "vanished", "undone"]
+# "held": journalled, to be done when the message may be shown. "copied": the copy was proved, the original stands;
+# "marked": from then on a mark of deletion on that original is ours.
+OpState = Literal["held", "planned", "sent", "copied", "marked", "done", "failed", "vanished", "undone"]
 
 
 class Row(Protocol):

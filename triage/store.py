@@ -178,7 +178,8 @@ class Store:
 
     def _half_moved(self, account: str, key: str) -> bool:
         # Copied and verified, but not yet removed from its source: recovery alone may touch it.
-        return bool(self.rows("SELECT 1 FROM op WHERE account = ? AND key = ? AND state = 'copied'", account, key))
+        sql = "SELECT 1 FROM op WHERE account = ? AND key = ? AND state IN ('copied', 'marked')"
+        return bool(self.rows(sql, account, key))
 
     def filed(self, account: str, key: str) -> Filed | None:
         """A message that we handled, as `find_correction` needs it."""
@@ -238,7 +239,8 @@ class Store:
         rows = self.rows(
             "SELECT uid FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? "
             "AND status IN ('failed', 'pending') "
-            "AND key NOT IN (SELECT key FROM op WHERE op.account = message.account AND state = 'copied')",
+            "AND key NOT IN (SELECT key FROM op WHERE op.account = message.account "
+            "AND state IN ('copied', 'marked'))",
             account, folder, uidvalidity,
         )  # fmt: skip
         return sorted(row["uid"] for row in rows)
@@ -343,14 +345,15 @@ class Store:
         """Close what is still open for a message; it is in quarantine."""
         self.write(
             "UPDATE op SET state = 'failed', detail = ?, payload = x'' WHERE account = ? AND key = ? "
-            "AND state IN ('planned', 'sent', 'copied')",
+            "AND state IN ('planned', 'sent', 'copied', 'marked')",
             reason, account, key,
         )  # fmt: skip
 
     def open_ops(self, account: str) -> list[Op]:
         """Actions that were begun and not ended, in the order in which they were journalled."""
         rows = self.rows(
-            "SELECT * FROM op WHERE account = ? AND state IN ('planned', 'sent', 'copied') ORDER BY id", account
+            "SELECT * FROM op WHERE account = ? AND state IN ('planned', 'sent', 'copied', 'marked') ORDER BY id",
+            account,
         )
         return [op_of(row) for row in rows]
 
@@ -374,7 +377,7 @@ class Store:
     def is_arrival(self, account: str, place: Place) -> bool:
         """Whether we ourselves put a message or note into this place."""
         rows = self.rows(
-            "SELECT 1 FROM op WHERE account = ? AND state IN ('done', 'copied', 'failed') AND target = ? "
+            "SELECT 1 FROM op WHERE account = ? AND state IN ('done', 'copied', 'marked', 'failed') AND target = ? "
             "AND dst_uidvalidity = ? AND dst_uid = ?",
             account, place.folder, place.uidvalidity, place.uid,
         )  # fmt: skip

@@ -70,6 +70,8 @@ class Server:
         self.meanwhile: Callable[[int], object] = lambda _step: None
         # Folders with fewer rights than usual: "look" into them alone, or not even that.
         self.rights: dict[str, Literal["look", "none"]] = {}
+        # What LIST says of a folder beside its name.
+        self.attributes: dict[str, frozenset[str]] = {}
 
     def deliver(self, raw: bytes, folder: str = "INBOX") -> int:
         return self.folders[folder].add(Stored(raw, set(), datetime.now(UTC)))
@@ -121,7 +123,7 @@ class MemoryMailbox:
         return path
 
     def folders(self) -> dict[str, frozenset[str]]:
-        return {name: frozenset() for name in self._server.folders}
+        return {name: self._server.attributes.get(name, frozenset()) for name in self._server.folders}
 
     def special_folder(self, _attribute: str) -> str:
         return ""
@@ -229,6 +231,9 @@ class MemoryMailbox:
     def add_flags(self, uid: int, flags: Collection[str]) -> None:
         self._store("STORE", [uid], lambda message: message.flags.update(set(flags) - {"\\Deleted"}))
 
+    def unmark(self, uids: Sequence[int]) -> None:
+        self._store("STORE", uids, lambda message: message.flags.discard("\\Deleted"))
+
     def remove(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
         self._writable()
         if not self.has("UIDPLUS"):
@@ -237,7 +242,7 @@ class MemoryMailbox:
         try:
             self._allowed("EXPUNGE", uids)
         except RefusedError:
-            self._store("STORE", uids, lambda message: message.flags.discard("\\Deleted"))
+            self.unmark(uids)
             raise
         last = self.flags(uids)
         for uid in self._chosen(uids):
