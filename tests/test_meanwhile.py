@@ -1,6 +1,6 @@
 """What a parent, or a server, does between two steps of a pass: each step is tried, against a mailbox in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -438,6 +438,47 @@ def test_tags_of_what_is_gone_are_nobodys_word(tmp_path: Path, gone: str) -> Non
 def _die_once(server: Server) -> None:
     server.meanwhile = lambda _step: None
     raise Crash
+
+
+@pytest.mark.parametrize("kind", ["move", "copy"])
+@pytest.mark.parametrize("capabilities", list(CAPABILITIES))
+def test_a_number_that_means_another_mail_is_not_acted_on(
+    tmp_path: Path, capabilities: str, kind: Literal["move", "copy"]
+) -> None:
+    """Before MOVE or COPY it is looked whether it is still that message: another stays and is named, a gone one not."""
+    parent, server, key = one_mail(tmp_path, *CAPABILITIES[capabilities])
+    parent.deliver(1)
+    (gone,) = set(parent.judged) - {key}
+    server.make(HOMEWORK)
+    inbox = server.folders["INBOX"]
+    inbox.messages[1] = Stored(b"Subject: from Grandma\r\n\r\n", set(), NOW)
+    del inbox.messages[2]
+    before, asked = server.everything(), list[str]()
+    server.refuse = lambda command, _uid: asked.append(command)
+    outcome = apply(parent, *(Action(kind, k, Place("INBOX", 1000, n), HOMEWORK) for n, k in ((1, key), (2, gone))))
+    assert outcome.failed == {key: "another message has taken its number", gone: ""}
+    assert (server.everything(), asked) == (before, [])
+
+
+def test_looking_who_it_is_costs_one_fetch_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty messages are asked for no more often than one."""
+    asked = list[int]()
+    keys = MemoryMailbox.keys
+
+    def counted(box: MemoryMailbox, uids: Sequence[int]) -> dict[int, str]:
+        asked.append(len(uids))
+        return keys(box, uids)
+
+    monkeypatch.setattr(MemoryMailbox, "keys", counted)
+    fetches = []
+    for count in (1, 30):
+        server = Server(*CAPABILITIES["move"])
+        parent = Parent(tmp_path / str(count), server)
+        parent.deliver(count)
+        asked.clear()
+        parent.one_pass()
+        fetches.append(len(asked))
+    assert fetches[0] == fetches[1]
 
 
 # --- Undo, when things have changed ------------------------------------------------------------------------

@@ -141,7 +141,7 @@ class Applier:
             for op in ops:
                 self._fail(op, f'folder "{target}" cannot be used: {error}')
             return
-        present = self._present(ops)
+        present = self._the_same(self._present(ops))
         if not present:
             return
         moving = kind == "move" and self._box.has("MOVE")
@@ -283,6 +283,21 @@ class Applier:
             if op.action.place.uidvalidity != selected.uidvalidity:
                 self._fail(op, f'folder "{folder}" was rebuilt meanwhile')
         return [op for op in ops if op.action.place.uidvalidity == selected.uidvalidity]
+
+    def _the_same(self, ops: Sequence[Op]) -> list[Op]:
+        """Those whose UIDs, in the selected folder, still mean the messages that were judged: one FETCH for all."""
+        here = self._box.keys([op.action.place.uid for op in ops])
+        same = list[Op]()
+        with self._store.transaction():
+            for op in ops:
+                found = here.get(op.action.place.uid)
+                if found == op.action.key:
+                    same.append(op)
+                elif found is None:
+                    self._gone(op)
+                else:
+                    self._fail(op, "another message has taken its number")
+        return same
 
     def _open(self, folder: str, *, readonly: bool = False) -> Selected | None:
         """Select a folder, None where it cannot be: the parent may have renamed or removed it."""
