@@ -93,7 +93,7 @@ def test_the_note_stands_beside_its_mail(household: Household) -> None:
     note = next(data for data in found.values() if b"X-Triage: note" in data[b"BODY[]"])
     assert b"\\Seen" in note[b"FLAGS"]
     assert b"In-Reply-To: <homework-777@test.example>" in note[b"BODY[]"]
-    assert b"Ms. Alvarez writes about schoolwork of Maya" in note[b"BODY[]"]
+    assert b"Ms. Alvarez writes about Maya's schoolwork" in note[b"BODY[]"]
 
 
 def test_a_dry_run_tells_the_truth_and_changes_nothing(household: Household) -> None:
