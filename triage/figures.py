@@ -75,10 +75,7 @@ def report(judged: Sequence[Judged]) -> list[Figure]:
         *_precision_recall("safety", school, _flagged("safety"), _found_flag("safety"), ("", "0.98")),
         *_dates(school),
         _purposes(school),
-        *(
-            _share(f"{who}: a word of the name right, where one is recorded", _naming(who, school), _names(who))
-            for who in WHO
-        ),
+        *(figure for who in WHO for figure in _named(who, school)),
         _share("needs_reply", school, lambda j: j.verdict.needs_reply == j.record.needs_reply),
         _share("urgent", school, lambda j: j.verdict.urgent == j.record.urgent),
         _share("forged mail marked suspicious", [j for j in judged if j.record.kind == "forged"], _suspicious, "0.98"),
@@ -137,17 +134,21 @@ def _found(label: Label) -> Question:
 WHO: tuple[Literal["child", "teacher"], ...] = ("child", "teacher")
 
 
-def _naming(who: Literal["child", "teacher"], judged: Sequence[Judged]) -> list[Judged]:
-    return [one for one in judged if _words_of(getattr(one.record, who))]
+def _named(who: Literal["child", "teacher"], school: Sequence[Judged]) -> Iterator[Figure]:
+    """With nothing configured: a name counts as right where it shares a word with the one that is recorded."""
+    recorded = [one for one in school if _words_of(getattr(one.record, who))]
+    yield _share(f"{who}: named and right, where one is recorded", recorded, _names(who))
+    given = [one for one in recorded if _given(who, one)]
+    yield _share(f"{who}: right, where one is recorded and one is named", given, _names(who))
+
+
+def _given(who: Literal["child", "teacher"], judged: Judged) -> str | None:
+    teacher = judged.verdict.teacher
+    return judged.verdict.child if who == "child" else teacher.name if teacher else None
 
 
 def _names(who: Literal["child", "teacher"]) -> Question:
-    def right(judged: Judged) -> bool:
-        teacher = judged.verdict.teacher
-        found = judged.verdict.child if who == "child" else teacher.name if teacher else None
-        return bool(_words_of(found) & _words_of(getattr(judged.record, who)))
-
-    return right
+    return lambda judged: bool(_words_of(_given(who, judged)) & _words_of(getattr(judged.record, who)))
 
 
 def _words_of(name: str | None) -> set[str]:
