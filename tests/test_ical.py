@@ -39,11 +39,11 @@ def mail(method: str, words: str = "Please find the invitation attached.") -> by
     return head.encode() + body.encode() + invitation(method) + b"--b--\r\n"
 
 
-def verdict(method: str, *, sure: bool = True) -> object:
-    config = Config.model_validate_json(
-        '{"timezone": "America/New_York", "school": {"domains": ["maplewood.k12.example"]}}'
-    )
-    message = parse_message(mail(method))
+def verdict(method: str, *, sure: bool = True, authserv_id: str | None = None) -> object:
+    school = {"domains": ("maplewood.k12.example",), "authserv_id": authserv_id}
+    config = Config.model_validate({"timezone": "America/New_York", "school": school})
+    looked_at = b"Authentication-Results: mx.mine.example; none\r\n" if authserv_id else b""
+    message = parse_message(looked_at + mail(method))
     facts, model = find_facts(message, config), load(shipped_model_path())
     (scores,) = model.score([message], [facts])
     thresholds = model.thresholds if sure else replace(model.thresholds, sure=1.1)
@@ -109,3 +109,10 @@ def test_a_mail_in_review_takes_no_meeting_away() -> None:
     """Whoever writes it would have to be believed first."""
     found = verdict("CANCEL", sure=False)
     assert (found["unsure"], found["cancelled"]) == (True, [])  # type: ignore[index]
+
+
+def test_a_mail_that_nothing_confirms_takes_no_meeting_away() -> None:
+    """The address alone is no reason to believe it."""
+    found = verdict("CANCEL", authserv_id="mx.mine.example")
+    assert (found["unsure"], found["cancelled"]) == (False, [])  # type: ignore[index]
+    assert found["warnings"]  # type: ignore[index]

@@ -115,13 +115,145 @@ def test_honest_oddities_are_no_warning(config: Config, sender: str, headers: di
     assert standing(config, sender, headers).warnings == ()
 
 
-def test_only_the_configured_server_is_believed(config: Config) -> None:
-    """A field that somebody else's server added decides nothing."""
-    trusting = config.model_copy(update={"school": config.school.model_copy(update={"authserv_id": "mx.mine.example"})})
-    field = "mx.other.example; dmarc=fail header.from=maplewood.k12.example"
-    assert standing(trusting, "o@maplewood.k12.example", {"Authentication_Results": field}).kind == "school"
-    field = field.replace("mx.other", "mx.mine")
-    assert standing(trusting, "o@maplewood.k12.example", {"Authentication_Results": field}).kind == "suspicious"
+@pytest.fixture
+def trusting(config: Config) -> Config:
+    """The same household, where it is known whose findings count."""
+    return config.model_copy(update={"school": config.school.model_copy(update={"authserv_id": "mx.mine.example"})})
+
+
+OFFICE, TEACHER, LEARNED = "o@maplewood.k12.example", "alvarez@maplewood.k12.example", "coach@club.example"
+
+
+def with_results(config: Config, *fields: str, sender: str = OFFICE) -> Standing:
+    lines = "".join(f"Authentication-Results: {field}\r\n" for field in fields)
+    raw = f"{lines}From: {sender}\r\nSubject: x\r\n\r\nHello\r\n"
+    return sender_standing(parse_message(raw.encode()), config, (LEARNED,))
+
+
+def test_only_the_configured_server_is_believed(trusting: Config) -> None:
+    """A field that somebody else's server added decides nothing, for better or worse."""
+    fail, passed = "dmarc=fail header.from=maplewood.k12.example", "dmarc=pass header.from=maplewood.k12.example"
+    assert with_results(trusting, f"mx.other.example; {fail}").kind == "unknown"
+    assert with_results(trusting, f"mx.other.example; {passed}").kind == "unknown"
+    assert with_results(trusting, f"mx.other.example; {fail}", f"MX.mine.example 1; {passed}").kind == "school"
+    assert with_results(trusting, f"mx.mine.example; {fail}", f"mx.mine.example; {passed}").kind == "suspicious"
+
+
+@pytest.mark.parametrize(("sender", "kind"), [(OFFICE, "school"), (TEACHER, "known"), (LEARNED, "known")])
+@pytest.mark.parametrize(
+    "results",
+    [
+        "dmarc=pass (p=REJECT) header.from={d}",
+        "spf=fail smtp.mailfrom=x@forwarder.example; dkim=pass header.d={d}; dmarc=none header.from={d}",
+        "dkim=pass header.i=@{d} header.s=x header.b=ab; dkim=fail header.d=relay.example",
+        "spf=pass (designates 192.0.2.1) smtp.mailfrom=bounce+1@mail.{d}; dkim=none; dmarc=none",
+        "dkim=fail header.d={d}; spf=pass smtp.mailfrom={d}",
+    ],
+)
+def test_what_the_server_confirms_is_known(trusting: Config, sender: str, kind: str, results: str) -> None:
+    """DMARC, or a school without it whose SPF or DKIM passed for its own domain."""
+    found = with_results(trusting, f"mx.mine.example; {results.format(d=sender.partition('@')[2])}", sender=sender)
+    assert (found.kind, found.warnings) == (kind, ())
+
+
+@pytest.mark.parametrize("sender", [OFFICE, TEACHER, LEARNED])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["mx.mine.example; none"],
+        ["mx.mine.example; spf=none smtp.mailfrom=x@evil.example; dkim=none; dmarc=none"],
+        ["mx.mine.example; spf=pass smtp.mailfrom=x@evil.example; dkim=pass header.d=evil.example; dmarc=none"],
+        ["mx.mine.example; dmarc=pass header.from=evil.example"],
+        ["mx.mine.example; dkim=pass header.d=example; spf=pass"],
+        ["mx.mine.example; dkim=pass header.i=@maplewood.k12.example.evil.example"],
+        # Not to be read, and what stands beneath was there before it came.
+        ["mx.mine.example; spf=<<pass>>", "mx.mine.example; dmarc=pass header.from=maplewood.k12.example"],
+    ],
+)
+def test_what_nothing_confirms_is_not_known(trusting: Config, sender: str, fields: list[str]) -> None:
+    """An exact address is no proof of itself where the server's findings are to be had."""
+    found = with_results(trusting, *fields, sender=sender)
+    assert (found.kind, found.teacher) == ("unknown", None)
+    domain = sender.partition("@")[2]
+    assert found.warnings == (f"mx.mine.example did not confirm that it comes from {domain}",)
+
+
+@pytest.mark.parametrize(("sender", "kind"), [(OFFICE, "school"), (TEACHER, "known")])
+def test_mail_that_no_server_looked_at_is_as_its_address_says(trusting: Config, sender: str, kind: str) -> None:
+    """What comes from outside bears the server's finding; what bears none did not, or the name was mistyped."""
+    assert with_results(trusting, sender=sender).kind == kind
+
+
+EXCHANGE = (
+    "spf=fail (sender IP is 192.0.2.1) smtp.mailfrom=maplewood.k12.example; dkim=none (message not signed) "
+    "header.d=none;dmarc=fail action=quarantine header.from=maplewood.k12.example;compauth=fail reason=000"
+)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [EXCHANGE],
+        ["mx.mine.example; dkim=none", "mx.mine.example; dmarc=fail header.from=maplewood.k12.example"],
+        ["mx.mine.example; dkim=pass header.d=evil.example", "mx.mine.example; spf=pass; dmarc=fail"],
+    ],
+)
+def test_a_failure_is_seen_however_it_is_written(
+    config: Config, trusting: Config, fields: list[str], *, known: bool
+) -> None:
+    """By Exchange, which names no server, and by servers that look in several steps and write a field for each."""
+    found = with_results(trusting if known else config, *fields, sender=TEACHER)
+    assert found.kind == "suspicious"
+    assert "DMARC failed" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ([EXCHANGE.replace("fail", "pass")], "known"),
+        ([EXCHANGE.replace("dmarc=fail", "dmarc=bestguesspass")], "known"),
+        (
+            ["mx.mine.example; spf=fail; dkim=none", "mx.mine.example; dkim=pass header.d=maplewood.k12.example"],
+            "suspicious",
+        ),
+    ],
+)
+def test_a_pass_beneath_or_without_a_name_excuses_nothing_and_accuses_nobody(
+    config: Config, fields: list[str], kind: str
+) -> None:
+    """Exchange's own pass is no failure; a pass further down may be a forger's."""
+    assert with_results(config, *fields, sender=TEACHER).kind == kind
+
+
+@pytest.mark.parametrize("sender", [OFFICE, TEACHER])
+@pytest.mark.parametrize(
+    "results",
+    [
+        "spf=fail; dkim=none; dmarc=none",
+        "spf=softfail smtp.mailfrom=x@maplewood.k12.example; dmarc=temperror",
+        "spf=fail smtp.mailfrom=x@maplewood.k12.example; dkim=pass header.d=evil.example; dmarc=none",
+    ],
+)
+def test_a_domain_without_a_policy_can_be_forged_too(trusting: Config, sender: str, results: str) -> None:
+    """That it has none excuses no failure, nor does the signature of somebody else."""
+    found = with_results(trusting, f"mx.mine.example; {results}", sender=sender)
+    assert found.kind == "suspicious"
+    assert "SPF failed" in found.warnings[0]
+
+
+def test_a_domain_without_a_policy_excuses_nothing_anywhere(config: Config) -> None:
+    """Where no server is configured, a failure counts all the same, and a signature still makes up for it."""
+    assert with_results(config, "mx.any.example; spf=fail; dkim=none; dmarc=none").kind == "suspicious"
+    assert (
+        with_results(config, "mx.any.example; spf=fail; dkim=pass header.d=list.example; dmarc=none").kind == "school"
+    )
+
+
+def test_strangers_need_no_proof(trusting: Config) -> None:
+    """Whoever claims nothing is judged by what they write."""
+    assert with_results(trusting, sender="x@elsewhere.example") == Standing("unknown")
+    assert with_results(trusting, sender="x@mail.parentsquare.com").kind == "platform"
 
 
 @given(st.sampled_from(sorted(PLATFORMS)), st.from_regex(r"[a-z]{1,8}", fullmatch=True))

@@ -1,9 +1,10 @@
-"""Fifty mails that pretend to be the school: nothing is written beside them, nobody becomes known by them."""
+"""Mails that pretend to be the school: nothing is written beside them, nobody becomes known by them."""
 
 import pytest
 
 from tests.support.cases import NOW, abilities
 from tests.support.mail import BODIES
+from triage.awaiting import waiting_of
 from triage.config import Config
 from triage.judge import Context, Household, Judgement, RawMail
 from triage.observe import kept_of
@@ -26,6 +27,8 @@ WAYS = {
         f"{_MINE} spf=fail smtp.mailfrom=evil.example; dkim=none; dmarc=fail",
         "Authentication-Results: mail.evil.example; dmarc=pass header.from=maplewood.k12.example",
     ],
+    "a domain without a policy": [f"From: {TEACHER}", f"{_MINE} spf=fail; dkim=none; dmarc=none"],
+    "a signature of their own": [f"From: {TEACHER}", f"{_MINE} spf=fail; dkim=pass header.d=evil.example; dmarc=none"],
     "two From fields": [f"From: {TEACHER}", "From: Somebody <somebody@evil.example>"],
     "answers go elsewhere": [f"From: {TEACHER}", "Reply-To: ms.alvarez.maplewood@freemail.example"],
     "a letter exchanged": ["From: Ms. Alvarez <alvarez@map1ewood.k12.example>"],
@@ -34,12 +37,23 @@ WAYS = {
     "the teacher's name": ["From: Ms. Alvarez <office.4711@freemail.example>"],
     "the school's address as a name": ['From: "alvarez@maplewood.k12.example" <x9@evil.example>'],
 }
+# The exact address, and nothing that speaks for it or against it.
+UNCONFIRMED = {
+    "a pass of their own making": [
+        f"From: {TEACHER}",
+        "Authentication-Results: mail.evil.example; dmarc=pass header.from=maplewood.k12.example",
+    ],
+    "a pass for another domain": [
+        f"From: {TEACHER}",
+        f"{_MINE} spf=pass smtp.mailfrom=x@evil.example; dkim=pass header.d=evil.example; dmarc=none",
+    ],
+}
 KINDS = ("homework", "behavior", "meeting_request", "praise", "other_school")
 
 
 def a_spoof(way: str, kind: str) -> bytes:
     fields = [
-        *WAYS[way],
+        *{**WAYS, **UNCONFIRMED}[way],
         "To: parent@mailbox.example",
         f"Subject: Maya: {kind}",
         "Date: Wed, 7 Jan 2026 15:04:00 -0500",
@@ -62,7 +76,7 @@ def config() -> Config:
 
 @pytest.fixture(scope="module")
 def judged(config: Config) -> dict[tuple[str, str], Judgement]:
-    ways = [(way, kind) for way in WAYS for kind in KINDS]
+    ways = [(way, kind) for way in (*WAYS, *UNCONFIRMED) for kind in KINDS]
     with Worker(Household(config, own_addresses=("parent@mailbox.example",)), shipped_model_path) as worker:
         found = worker.judge([RawMail(a_spoof(*one)) for one in ways], Context(NOW.date()))
     return dict(zip(ways, found, strict=True))
@@ -84,3 +98,23 @@ def test_a_spoof_gets_nothing(judged: dict[tuple[str, str], Judgement], config: 
     assert all(action.target in ("", "School/Review") for action in actions)
     row = Stored("home", "k", "", Place("INBOX", 1, 1), None, NOW, "done", 0, "", frozenset(), kept_of(found))
     assert newcomer_of(row) is None
+
+
+@pytest.mark.parametrize("way", list(UNCONFIRMED))
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_address_alone_makes_nobody_known(
+    judged: dict[tuple[str, str], Judgement], config: Config, way: str, kind: str
+) -> None:
+    """Judged by its words like a stranger's, with the reason; no note, no draft, no newcomer, nothing to answer."""
+    found = judged[way, kind]
+    verdict = found.verdict
+    assert verdict is not None
+    assert verdict.sender in ("unknown", "suspicious")
+    assert "mx.parent.example did not confirm that it comes from maplewood.k12.example" in verdict.warnings
+    assert (found.note, found.draft) == ("", "")
+    if kind != "other_school":
+        assert found.card is not None
+        assert found.card.situation == "suspicious"
+    row = Stored("home", "k", "", Place("INBOX", 1, 1), NOW, NOW, "done", 0, "", frozenset(), kept_of(found))
+    assert newcomer_of(row) is None
+    assert waiting_of([row], (), config, NOW) == []

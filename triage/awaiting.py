@@ -47,10 +47,10 @@ def waiting_of(
 
 def _asks(row: Stored) -> bool:
     verdict = _verdict(row)
-    school = bool(verdict.get("school")) and verdict.get("sender") != "suspicious"
+    genuine = verdict.get("sender") != "suspicious" and not verdict.get("warnings")
     # Danger is no matter of two lines by Friday.
     calm = not speaks_of_danger(verdict) and not verdict.get("unsure")
-    return school and calm and bool(verdict.get("needs_reply"))
+    return bool(verdict.get("school")) and genuine and calm and bool(verdict.get("needs_reply"))
 
 
 def speaks_of_danger(verdict: Mapping[str, Any]) -> bool:

@@ -205,8 +205,7 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         flags=flags,
         evidence=_evidence(labels, flags, scores, facts)
         + (_news(message, facts) if school and not labels and not bulk else ()),
-        # A mail that goes to Review takes no meeting out of the calendar.
-        cancelled=(invited.at.isoformat(),) if invited is not None and invited.cancelled and not reason else (),
+        cancelled=_cancelled(invited) if not reason and not standing.warnings else (),
         doubted=doubted,
     )
 
@@ -226,6 +225,11 @@ def _invitation(message: Message) -> Invitation | None:
         return invited
     zone = message.date.tzinfo
     return replace(invited, at=invited.at.astimezone(zone) if invited.at.tzinfo else invited.at.replace(tzinfo=zone))
+
+
+def _cancelled(invited: Invitation | None) -> tuple[str, ...]:
+    """The meeting that is taken out of the calendar: never by a mail that goes to Review or may be forged."""
+    return (invited.at.isoformat(),) if invited is not None and invited.cancelled else ()
 
 
 def _due(facts: Facts, scores: Scores, thresholds: Thresholds, invited: Invitation | None) -> tuple[DueDate, ...]:
@@ -249,7 +253,7 @@ def _standing(standing: Standing, scores: Scores, thresholds: Thresholds) -> Sta
     """A stranger who writes as forgers do is suspicious, even if the header fields hold nothing against it."""
     doubted = scores.forged >= thresholds.forged and scores.school < SURELY_SCHOOL
     if standing.kind == "unknown" and doubted:
-        return replace(standing, kind="suspicious", warnings=(FORGED,))
+        return replace(standing, kind="suspicious", warnings=(*standing.warnings, FORGED))
     return standing
 
 

@@ -179,7 +179,7 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
     text = note_text(card, verdict, wording) if card else ""
     wanted = household.config.prompts.deliver
     # Nothing is written beside a mail that may be forged; the digest warns of it.
-    beside = card if verdict.sender != "suspicious" else None
+    beside = card if not verdict.warnings else None
     note = note_mail(text, beside, message, to) if beside and "note" in wanted else None
     draft = draft_mail(beside, message, to, wording) if beside and "draft" in wanted else None
     return Judgement(

@@ -247,7 +247,7 @@ def _learn(store: Store, account: str, correction: Correction, judged: Judgement
 
 def _learn_sender(store: Store, primary: Primary, judged: Judgement, at: datetime) -> None:
     """Who writes for the school, by what the parent says of a mail of theirs."""
-    if not judged.sender_address or judged.verdict is None or judged.verdict.sender == "suspicious":
+    if not judged.sender_address or judged.verdict is None or judged.verdict.warnings:
         return
     if primary == "not_school":
         store.forget_sender(judged.sender_address)

@@ -209,7 +209,8 @@ def deserves_card(verdict: Verdict) -> bool:
     """Whether calm-response prompts help here: personal mail about the child, not bulk."""
     if _is_newsletter(verdict):
         return False
-    return bool(verdict.unsure or verdict.labels or verdict.needs_reply or {"plan", "safety"} & set(verdict.flags))
+    told = verdict.unsure or verdict.warnings or verdict.labels or verdict.needs_reply
+    return bool(told or {"plan", "safety"} & set(verdict.flags))
 
 
 def _is_newsletter(verdict: Verdict) -> bool:
@@ -246,7 +247,8 @@ def newcomer_of(row: Stored) -> Person | None:
     """The person behind a school mail whom neither configuration nor parent has made known."""
     verdict = (row.judgement or {}).get("verdict") or {}
     teacher = verdict.get("teacher") or {}
-    if not verdict.get("school") or verdict.get("sender") != "unknown" or not teacher.get("address"):
+    unknown = verdict.get("sender") == "unknown" and not verdict.get("warnings")
+    if not verdict.get("school") or not unknown or not teacher.get("address"):
         return None
     return Person(teacher["name"], teacher["address"])
 

@@ -159,7 +159,7 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = ()) -> str:
     before = 0 if talk or bulk or "praise" in labels else len(concerns_before(verdict, past))
     choices = (
         ("safety", "safety" in verdict.flags and "safety" not in verdict.doubted),
-        ("suspicious", verdict.sender == "suspicious"),
+        ("suspicious", bool(verdict.warnings)),
         ("unsure", verdict.unsure),
         ("plan", named and primary not in ("praise", "not_school")),
         ("third", before >= 2),

@@ -7,10 +7,10 @@ Nothing here reads what the mail says.
 import contextlib
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import authres
 
@@ -27,7 +27,8 @@ PLATFORMS: Mapping[str, str] = {domain: name for name, domains in table("platfor
 class Standing:
     """What the header fields say of the sender.
 
-    `via` names the platform that relays, `person` the configured or learned teacher.
+    `via` names the platform that relays, `teacher` the configured one. An unknown sender has a warning where the mail
+    claims an address that is known and the receiving server confirmed nothing.
     """
 
     kind: SenderKind
@@ -41,14 +42,23 @@ def sender_standing(message: Message, config: Config, learned: Collection[str] =
     address, domain = message.sender.address, message.sender.domain
     teacher = next((t for t in config.school.teachers if t.address == address), None)
     via = _platform(domain, config)
-    warnings = tuple(_warnings(message, config, via))
+    kind: SenderKind = "unknown"
+    if teacher is not None or address in learned:
+        kind = "known"
+    elif any(within(domain, school) for school in config.school.domains):
+        kind = "school"
+    elif via:
+        kind = "platform"
+    strict = config.school.authserv_id is not None and kind in ("known", "school")
+    found = _found(message, config, strict=strict)
+    warnings = tuple(_warnings(message, config, via, found.failure))
     if warnings:
         return Standing("suspicious", warnings, via, teacher)
-    if teacher is not None or address in learned:
-        return Standing("known", via=via, teacher=teacher)
-    if any(within(domain, school) for school in config.school.domains):
-        return Standing("school", via=via)
-    return Standing("platform", via=via) if via else Standing("unknown")
+    if strict and found.told and not found.confirmed:
+        # An address is no proof of itself; what the mail says is still read. Mail without any finding did not come from
+        # outside: the server writes its field on whatever a stranger sends.
+        return Standing("unknown", (f"{config.school.authserv_id} did not confirm that it comes from {domain}",), via)
+    return Standing(kind, via=via, teacher=teacher)
 
 
 def within(domain: str, parent: str) -> bool:
@@ -68,9 +78,9 @@ def _platform(domain: str, config: Config) -> str:
     return next((name for relay, name in PLATFORMS.items() if within(domain, relay)), "")
 
 
-def _warnings(message: Message, config: Config, via: str) -> Iterable[str]:
+def _warnings(message: Message, config: Config, via: str, failure: str) -> Iterable[str]:
     yield from (f"it has {defect}" for defect in message.defects if defect == "more than one from field")
-    if failure := _authentication_failure(message, config.school.authserv_id):
+    if failure:
         yield failure
     if imitated := _imitated_domain(message.sender.domain, config, via):
         yield f"its domain {message.sender.domain} looks like {imitated} but is another"
@@ -78,27 +88,125 @@ def _warnings(message: Message, config: Config, via: str) -> Iterable[str]:
     yield from _reply_elsewhere(message, config, via)
 
 
-def _authentication_failure(message: Message, authserv_id: str | None) -> str:
-    """The receiving server's finding, where it says that the sender is forged (RFC 8601).
+# --- What the receiving server found (RFC 8601) -----------------------------------------------------------
 
-    Only failures are believed, and only the topmost field or the configured server's: a forger may add a
-    "pass" of his own, and gains nothing by adding a "fail".
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """`failure` says in words why the sender seems forged, `confirmed` that the From domain itself passed.
+
+    `told` is whether any server looked at the mail.
     """
+
+    failure: str = ""
+    confirmed: bool = False
+    told: bool = False
+
+
+def _found(message: Message, config: Config, *, strict: bool) -> _Found:
+    """What the topmost field says, or the configured server's topmost, with the failures in those beneath in its name.
+
+    Without a configured server only failures are believed: a forger may add a "pass" of his own, and gains nothing by
+    adding a "fail". With `strict`, a signature of somebody else does not make up for a failure.
+    """
+    fields = _fields(message, config.school.authserv_id)
+    server, results = next(iter(fields), ("", ()))
+    # A server that looks in several steps writes a field for each; a "pass" beneath may be a forger's.
+    results = [*results, *(one for _, more in fields[1:] for one in more if _word(one.result) != "pass")]
+    passed = [result for result in results if _word(result.result) == "pass"]
+    confirmed = any(_is_aligned(result, message.sender.domain, config) for result in passed)
+    outcomes = {(_word(result.method), _word(result.result)) for result in results}
+    if ("dmarc", "fail") in outcomes:
+        return _Found(f"{server} says that the sender's domain did not send it (DMARC failed)")
+    # "dmarc=none" says no more than that the domain has no policy.
+    excuses = {("dmarc", "pass"), ("dmarc", "bestguesspass")} | (set() if strict else {("dkim", "pass")})
+    spared = confirmed or not outcomes.isdisjoint(excuses)
+    if not spared and not outcomes.isdisjoint({("spf", "fail"), ("spf", "softfail"), ("spf", "permerror")}):
+        return _Found(f"{server} says that the sender's address was not confirmed (SPF failed)")
+    return _Found(confirmed=confirmed, told="authentication-results" in message.headers)
+
+
+def _fields(message: Message, authserv_id: str | None) -> list[tuple[str, Sequence[Any]]]:
+    """The server whose findings count, and these, for each of its fields that stand together at the top."""
+    found: list[tuple[str, Sequence[Any]]] = []
     for value in message.headers.get("authentication-results", ()):
+        named = re.sub(r"\([^()]*\)", " ", value).partition(";")[0].split() or [""]
+        if _NAMELESS.match(named[0]) and not found:
+            # Exchange names no server. Anybody could have written it, who gains nothing by a failure.
+            found.append((_EXCHANGE, _failures(value)))
+            continue
+        if authserv_id is not None and named[0].strip('"').lower() != authserv_id.lower():
+            continue
         try:
             header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
         except (authres.AuthResError, ValueError, IndexError, AttributeError, RecursionError):
-            continue
-        if authserv_id is not None and header.authserv_id != authserv_id:
-            continue
-        results = {str(r.method).lower(): str(r.result).lower() for r in header.results or ()}
-        if results.get("dmarc") == "fail":
-            return f"{header.authserv_id} says that the sender's domain did not send it (DMARC failed)"
-        failed = {"fail", "softfail", "permerror"}
-        if "dmarc" not in results and results.get("spf") in failed and results.get("dkim") != "pass":
-            return f"{header.authserv_id} says that the sender's address was not confirmed (SPF failed)"
-        return ""
-    return ""
+            if authserv_id is None:
+                continue
+            # It is the server's own: what stands beneath in its name may be a forger's.
+            break
+        server = str(header.authserv_id)
+        if authserv_id is None and found and server != found[0][0]:
+            break
+        if found and found[0][0] == _EXCHANGE and not found[0][1]:
+            found.clear()
+        found.append((server, header.results or ()))
+    return found
+
+
+_NAMELESS = re.compile(r"(?:spf|dkim|dmarc|arc|compauth|iprev)\s*=", re.IGNORECASE)
+_EXCHANGE = "the receiving server"
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    method: str
+    result: str
+    properties: tuple[()] = ()
+
+
+def _failures(value: str) -> Sequence[_Failed]:
+    """What failed by a field that the standard's grammar does not cover; nothing where DMARC passed all the same."""
+    plain = re.sub(r"\([^()]*\)", " ", value)
+    outcomes = re.findall(r"(?:^|;)\s*(spf|dkim|dmarc)\s*=\s*(\w+)", plain, re.IGNORECASE)
+    if any(
+        method.lower() in ("dmarc", "dkim") and result.lower() in ("pass", "bestguesspass")
+        for method, result in outcomes
+    ):
+        return [
+            _Failed(method, result)
+            for method, result in outcomes
+            if (method.lower(), result.lower()) == ("dmarc", "fail")
+        ]
+    return [
+        _Failed(method, result) for method, result in outcomes if result.lower() in ("fail", "softfail", "permerror")
+    ]
+
+
+def _word(value: object) -> str:
+    return str(value).lower()
+
+
+# Where each method says for which domain it passed.
+_PASSED_FOR = {"dmarc": {"from"}, "dkim": {"d", "i"}, "spf": {"mailfrom", "mail"}}
+
+
+def _is_aligned(result: Any, domain: str, config: Config) -> bool:
+    """Whether something that passed did so for the From domain (RFC 7489, 3.1, relaxed), not for somebody else's."""
+    method = _word(result.method)
+    if method not in _PASSED_FOR or not domain:
+        return False
+    values = [str(one.value) for one in result.properties if _word(one.name) in _PASSED_FOR[method]]
+    passed_for = [value.rpartition("@")[2].lower().rstrip(".") for value in values]
+    if method == "dmarc" and not passed_for:
+        # It is about the From domain by definition.
+        return True
+    return any(_is_of(one, domain, config) for one in passed_for)
+
+
+def _is_of(one: str, domain: str, config: Config) -> bool:
+    # A top-level domain has everybody below it.
+    related = within(one, domain) or ("." in one and within(domain, one))
+    return related or any(within(one, school) and within(domain, school) for school in config.school.domains)
 
 
 # --- Domains that imitate --------------------------------------------------------------------------------
