@@ -1,5 +1,6 @@
 """Every command as a process: results on standard output, sentences on standard error, the documented exit codes."""
 
+import hashlib
 import json
 import mailbox
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from tests.conftest import Household
 from tests.support.dovecot import free_port
 from tests.support.mail import a_mail
-from triage.resources import shipped
+from triage.resources import shipped, shipped_model_path
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -295,6 +296,54 @@ def test_train_writes_a_model_that_is_used(run_triage: Run, tmp_path: Path) -> N
     idle = run_triage("train")
     assert idle.returncode == 0
     assert "no corrections yet" in idle.stderr
+
+
+def broken(household: Household, damage: str) -> Path:
+    """A parent's own model that cannot be used."""
+    own = household.state / "model" / "triage.skops"
+    own.parent.mkdir(parents=True)
+    raw, manifest = shipped_model_path().read_bytes(), json.loads(shipped_model_path().with_suffix(".json").read_text())
+    manifest |= {"base": manifest["sha256"], "format": manifest["format"] - (damage == "older")}
+    if damage == "no model":
+        # As it was written, and yet not to be loaded here.
+        raw = b"PK no model"
+        manifest["sha256"] = hashlib.sha256(raw).hexdigest()
+    own.write_bytes(raw[:-5000] if damage == "cut" else raw)
+    own.with_suffix(".json").write_text(json.dumps(manifest))
+    return own
+
+
+@pytest.mark.parametrize("damage", ["cut", "older", "no model"])
+def test_an_own_model_that_cannot_be_used_stops_nothing(household: Household, damage: str) -> None:
+    """The mail is filed, `doctor` says what to do, and the usual training makes the model anew."""
+    own = broken(household, damage)
+    before = own.read_bytes()
+    doctor = household.run("doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    told = [line for line in doctor.stdout.splitlines() if line.startswith("warn model: ")]
+    assert len(told) == 1
+    assert str(own) in told[0]
+    assert "`triage train`" in told[0]
+    household.deliver(a_mail("praise"))
+    once = household.run("once")
+    assert once.returncode == 0, once.stderr
+    assert household.contents() == {"School/Praise": 2}
+    assert str(own) in once.stderr or "new model" in once.stderr
+    if damage == "no model":
+        assert household.run("train").returncode == 0
+    assert own.read_bytes() != before or damage == "older"
+    assert "judges mail" in household.run("doctor").stdout
+
+
+def test_an_own_model_that_cannot_be_made_anew_stops_nothing(household: Household) -> None:
+    """A full or read-only disk: one sentence, and the shipped model serves."""
+    own = broken(household, "cut")
+    own.with_name("triage.json.new").mkdir()
+    household.deliver(a_mail("praise"))
+    once = household.run("once")
+    assert once.returncode == 0, once.stderr
+    assert "could not be made anew" in once.stderr
+    assert household.contents() == {"School/Praise": 2}
 
 
 def test_the_demo_does_the_whole_job(run_triage: Run) -> None:

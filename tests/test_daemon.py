@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,9 @@ from triage.config import load_config
 from triage.connection import READ_SECONDS
 from triage.daemon import Daemon
 from triage.errors import MailboxError, SignInRefusedError
+from triage.judge import Context, RawMail
 from triage.mailbox import Mailbox
+from triage.resources import shipped_model_path
 from triage.session import Session
 from triage.watcher import LONGEST_PAUSE, REFUSED_PAUSE, SHORTEST_PAUSE, Pause
 
@@ -265,6 +267,26 @@ def test_it_learns_once_from_a_correction(household: Household) -> None:
         assert trainer.wait(timeout=900) == 0
         assert (household.state / "model" / "triage.skops").exists()
         assert daemon.learn() is None
+    finally:
+        session.close()
+
+
+def test_it_makes_an_unfit_model_anew(household: Household) -> None:
+    """Whatever was corrected and when: a model that is damaged while the daemon runs is made anew with the next day."""
+    quiet(household)
+    own = household.state / "model" / "triage.skops"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(shipped_model_path().read_bytes()[:-5000])
+    own.with_suffix(".json").write_bytes(shipped_model_path().with_suffix(".json").read_bytes())
+    session = Session.open(load_config(household.config_file), household.state, None)
+    try:
+        daemon = Daemon(session)
+        trainer = daemon.learn()
+        assert trainer is not None
+        assert trainer.wait(timeout=900) == 0
+        assert daemon.learn() is None
+        session.worker.judge([RawMail(a_mail())], Context(date(2026, 1, 7)))
+        assert session.worker.unfit == ""
     finally:
         session.close()
 

@@ -131,6 +131,28 @@ def test_no_model_is_a_sentence(tmp_path: Path) -> None:
         judge.judge([RawMail(a_mail())], Context(TODAY))
 
 
+def test_an_own_model_that_cannot_be_used_costs_nothing_but_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The shipped one serves, and the trouble is told once, with what to do; once it is made anew, all is well."""
+    own = tmp_path / "own.skops"
+    own.write_bytes(MODEL.read_bytes()[:-5000])
+    own.with_suffix(".json").write_bytes(MODEL.with_suffix(".json").read_bytes())
+    household = Household(Config(timezone="UTC"), own_addresses=("parent@mailbox.example",))
+    with Worker(household, lambda: own, MODEL) as judge:
+        for _ in range(2):
+            (found,) = judge.judge([RawMail(a_mail("praise"))], Context(TODAY))
+            assert found.verdict is not None
+            assert found.verdict.primary == "praise"
+            assert str(own) in judge.unfit
+            judge.close()
+        assert [record.getMessage() for record in caplog.records] == [judge.unfit]
+        assert "`triage train`" in judge.unfit
+        own.write_bytes(MODEL.read_bytes())
+        judge.judge([RawMail(a_mail("praise"))], Context(TODAY))
+        assert judge.unfit == ""
+
+
 def test_a_worker_that_cannot_start_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken installation does not hang."""
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")

@@ -21,12 +21,12 @@ from triage.console import Settings, app, command, corrections_in, ensure_model,
 from triage.corpus import Draft
 from triage.delivery import day_window, deliver, digest_of, write_files
 from triage.digest import to_html, to_text
-from triage.errors import TriageError, UsageError
+from triage.errors import ModelError, TriageError, UsageError
 from triage.judge import Context, Household, Judgement, RawMail
 from triage.observe import Report
 from triage.plan import Correction
 from triage.prompts import Wording
-from triage.resources import corpus_path, model_path, own_model_path, shipped_model_path
+from triage.resources import corpus_path, is_outdated, model_path, own_model_path, shipped_model_path
 from triage.session import Session, describe, system_clock
 from triage.sources import Source, find_mails
 from triage.store import Store
@@ -211,7 +211,7 @@ def _worker(settings: Settings, *, every_mail: bool = False) -> Iterator[Worker]
     state = settings.state_path
     ensure_model(state)
     household = Household(config, overrides=settings.overrides, every_mail=every_mail)
-    with Worker(household, lambda: model_path(state)) as worker:
+    with Worker(household, lambda: model_path(state), shipped_model_path()) as worker:
         yield worker
 
 
@@ -329,12 +329,29 @@ def train_model(
         ensure_model(settings.state_path)
         fitted = models.load(path)
     else:
-        say("there are no corrections yet to learn from; the model stays as it is")
+        _train_from_nothing(own_model_path(settings.state_path), base)
         return
     if report:
         held_out = [record for record in records if record.split == "heldout"]
         typer.echo(figures.figures_text(train.judge(held_out, fitted)))
         typer.echo(_tone_figures(load_drafts(folder), path.with_name("tone.skops")))
+
+
+def _train_from_nothing(own: Path, base: Path) -> None:
+    """Without corrections a parent's own model is made anew only where it cannot be used."""
+    from triage import model as models  # noqa: PLC0415 - as above
+
+    unfit = own.exists() and is_outdated(own)
+    try:
+        if own.exists():
+            models.load(own)
+    except ModelError:
+        unfit = True
+    if unfit:
+        models.save(models.load(base), own, base)
+        say(f"{own}: could not be used, and was made anew; there are no corrections yet to learn from")
+    else:
+        say("there are no corrections yet to learn from; the model stays as it is")
 
 
 def _train_tone(drafts: Sequence[Draft], path: Path) -> None:

@@ -21,7 +21,7 @@ from triage.apply import StoppedError
 from triage.config import Config, default_config_path, default_state_path, load_config
 from triage.errors import ModelError, TriageError, UsageError
 from triage.lock import StateLock, prepare_folder
-from triage.resources import corpus_path, is_outdated, model_path, own_model_path, shipped_model_path
+from triage.resources import corpus_path, is_damaged, is_outdated, model_path, own_model_path, shipped_model_path
 from triage.session import Session
 from triage.store import Store
 from triage.text import clean
@@ -215,16 +215,23 @@ def corrections_in(state: Path) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def ensure_model(state: Path) -> None:
-    """A parent's own model that was moved away from another shipped one is made anew from the present one."""
+    """A parent's own model that is damaged, or was moved away from another shipped one, is made anew."""
     path = model_path(state)
     if not path.exists():
         raise ModelError(f"{path}: the model is missing; run `triage train --corpus {corpus_path()}`")
-    if path != own_model_path(state) or not is_outdated(path):
+    damaged = path == own_model_path(state) and is_damaged(path)
+    if path != own_model_path(state) or not (damaged or is_outdated(path)):
         return
     from triage import model as models  # noqa: PLC0415
     from triage import train  # noqa: PLC0415
 
-    prepare_folder(state)
     base = shipped_model_path()
-    models.save(train.learn(models.load(base), corrections_in(state)), path, base)
-    say("triage has a new model; what you corrected was learned again on top of it")
+    try:
+        prepare_folder(state)
+        models.save(train.learn(models.load(base), corrections_in(state)), path, base)
+    except TriageError as error:
+        # The worker takes the shipped one then: mail is judged all the same.
+        say(f"your own model could not be made anew: {error}")
+        return
+    why = f"{path}: was damaged" if damaged else "triage has a new model"
+    say(f"{why}; what you corrected was learned again on top of the shipped one")

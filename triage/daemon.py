@@ -33,7 +33,7 @@ from apscheduler.triggers.interval import IntervalTrigger  # noqa: TID251 - the 
 from triage.config import Account
 from triage.delivery import deliver, due_date
 from triage.errors import CredentialError, LimitedError, NotSignedInError, TriageError
-from triage.resources import own_model_path
+from triage.resources import is_damaged, is_outdated, own_model_path
 from triage.session import Session, describe
 from triage.watcher import REFUSED_PAUSE, Pause, Watcher, in_words, unexpected
 
@@ -301,13 +301,15 @@ class Daemon:
             self._session.worker.close_if_idle(WORKER_IDLE_SECONDS)
 
     def learn(self) -> "subprocess.Popen[bytes] | None":
-        """Once a day, if the parent has corrected something since: `triage train`, in a process of its own."""
+        """Once a day, where something was corrected or the own model is unfit: `triage train`, in its own process."""
         state = self._session.store.path.parent
         corrected, own = self._session.store.last_correction(), own_model_path(state)
-        if corrected is None or (own.exists() and own.stat().st_mtime >= corrected.timestamp()):
+        unfit = own.exists() and (bool(self._session.worker.unfit) or is_damaged(own) or is_outdated(own))
+        learned = corrected is None or (own.exists() and own.stat().st_mtime >= corrected.timestamp())
+        if learned and not unfit:
             return None
         if self._trainer is None or self._trainer.poll() is not None:
-            log.info("learning from your corrections")
+            log.info("making your model anew" if unfit else "learning from your corrections")
             command = [sys.executable, "-P", "-m", "triage", "--state", str(state), "train"]
             self._trainer = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         return self._trainer

@@ -84,6 +84,8 @@ def _model(session: Session, state: Path) -> Finding:
         return Finding("fail", "model", str(error))
     if judged.verdict is None:
         return Finding("fail", "model", f"{path}: {judged.error}")
+    if session.worker.unfit:
+        return Finding("warn", "model", session.worker.unfit)
     return Finding("ok", "model", f"{path}: judges mail")
 
 

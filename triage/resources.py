@@ -1,5 +1,6 @@
 """Where the files that are shipped with the program are: the model, its corpus, the example configuration."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def is_outdated(own: Path) -> bool:
     """
     mine, shipped_one = _manifest(own), _manifest(shipped_model_path())
     return mine.get("format") != MODEL_FORMAT or mine.get("base") != shipped_one.get("sha256")
+
+
+def is_damaged(own: Path) -> bool:
+    """Whether a parent's own model is not the file that was written; told without loading it."""
+    known = _manifest(own)
+    try:
+        found = hashlib.sha256(own.read_bytes()).hexdigest()
+    except OSError:
+        return True
+    return found not in (known.get("sha256"), known.get("before"))
 
 
 def _manifest(model: Path) -> dict[str, object]:

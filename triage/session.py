@@ -13,7 +13,7 @@ from triage.judge import Household
 from triage.mailbox import Mailbox
 from triage.observe import Pass, Report
 from triage.prompts import Wording
-from triage.resources import model_path
+from triage.resources import model_path, shipped_model_path
 from triage.store import Store
 from triage.worker import Worker
 
@@ -42,7 +42,7 @@ class Session:
         store = Store(state)
         own = tuple(account.username.lower() for account in config.accounts)
         household = Household(config, own_addresses=own, overrides=overrides)
-        return cls(config, store, Worker(household, lambda: model_path(state)), overrides)
+        return cls(config, store, Worker(household, lambda: model_path(state), shipped_model_path()), overrides)
 
     def close(self) -> None:
         """End the worker and close the state."""

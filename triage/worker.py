@@ -8,6 +8,7 @@ deadline alone bounds it.)
 
 import contextlib
 import json
+import logging
 import os
 import struct
 import subprocess
@@ -28,7 +29,10 @@ from triage.judge import Context, Household, Judgement, RawMail, check_draft, ju
 from triage.resources import tone_path
 
 if TYPE_CHECKING:
+    from triage.model import Model
     from triage.tone import ToneModel
+
+log = logging.getLogger("triage")
 
 # Reading and judging takes some milliseconds a mail; this is for hostile ones.
 SECONDS_PER_MAIL = 10
@@ -45,12 +49,16 @@ _T = TypeVar("_T")
 class Worker:
     """Judges batches of mail in a process of its own. Use from one thread at a time.
 
-    `model_path` is asked at each start, so that a model trained meanwhile is taken up.
+    `model_path` is asked at each start, so that a model trained meanwhile is taken up. Where that one cannot be used,
+    the model of `fallback` serves, and `unfit` says why.
     """
 
-    def __init__(self, household: Household, model_path: Callable[[], Path]) -> None:
+    def __init__(self, household: Household, model_path: Callable[[], Path], fallback: Path | None = None) -> None:
         self._household = household
         self._model_path = model_path
+        self._fallback = fallback
+        self.unfit = ""
+        self._told: tuple[Path, float] | None = None
         self._model: tuple[Path, float] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._used = 0.0
@@ -153,7 +161,7 @@ class Worker:
             "own_addresses": sorted(self._household.own_addresses),
             "overrides": str(self._household.overrides) if self._household.overrides else None,
             "every_mail": self._household.every_mail,
-            "model": str(model[0]),
+            "models": [str(path) for path in (model[0], self._fallback) if path is not None],
             "tone": str(tone_path()),
         }
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -172,7 +180,7 @@ class Worker:
         watchdog.start()
         try:
             _send(process.stdin, json.dumps(settings).encode())
-            (answer,) = _receive(process.stdout)
+            answer, *unfit = _receive(process.stdout)
         except (OSError, EOFError):
             self.close()
             raise JudgeError("the process that reads mail ended at once; is the installation complete?") from None
@@ -181,7 +189,14 @@ class Worker:
         if answer != b"ready":
             self.close()
             raise ModelError(answer.decode("utf-8", "replace"))
+        self._note_unfit("".join(text.decode("utf-8", "replace") for text in unfit), model)
         return process
+
+    def _note_unfit(self, problem: str, model: tuple[Path, float]) -> None:
+        self.unfit = f"{problem}; the shipped model serves until `triage train` has made yours anew" if problem else ""
+        if self.unfit and self._told != model:
+            self._told = model
+            log.warning("%s", self.unfit)
 
 
 def _version(path: Path) -> tuple[Path, float]:
@@ -244,19 +259,31 @@ def _household(settings: dict[str, Any], context: Context) -> Household:
     )
 
 
-def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
+def _loaded(paths: Sequence[Path]) -> "tuple[Model, list[bytes]]":
+    """The first model that can be used, and what is wrong with those before it."""
     from triage.model import load  # noqa: PLC0415 - only the worker pays for scikit-learn
+
+    unfit = list[bytes]()
+    for path in paths[:-1]:
+        try:
+            return load(path), unfit
+        except ModelError as error:
+            unfit.append(str(error).encode())
+    return load(paths[-1]), unfit
+
+
+def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
     from triage.tone import load as load_tone  # noqa: PLC0415 - as above
 
     tone: ToneModel | None = None
     (first,) = _receive(source)
     settings = json.loads(first)
     try:
-        model = load(Path(settings["model"]))
+        model, unfit = _loaded([Path(path) for path in settings["models"]])
     except ModelError as error:
         _send(sink, str(error).encode())
         return
-    _send(sink, b"ready")
+    _send(sink, b"ready", *unfit)
     while True:
         try:
             head, *raws = _receive(source)
