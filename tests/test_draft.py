@@ -99,12 +99,82 @@ def test_quoted_mail_is_not_the_parents() -> None:
 )
 def test_shouting_is_more_than_one_word_of_stress(sentence: str, *, loud: bool) -> None:
     """Abbreviations are not shouted, and one stressed word is none."""
-    assert shouts(sentence) is loud
+    assert shouts(sentence, warm=True) is loud
 
 
-def test_gladness_is_not_shouting() -> None:
-    """A raised voice counts only where the sentence is near a charge."""
-    assert found("Thank you SO MUCH for the photos!!! She loved the trip.") == []
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "THIS IS NOT OK!!!",
+        "I AM SO ANGRY!!!",
+        "I HAVE ASKED YOU THREE TIMES!!!",
+        "WE NEED TO TALK ABOUT THIS NOW!!!",
+        "This is not acceptable!!",
+        "I DO NOT APPRECIATE THIS!!!",
+        "HELLO??? IS ANYBODY READING THIS???",
+        "WHAT HAPPENED TO MY SON",
+        "¡¡¡ESTO NO PUEDE SER!!!",
+        "¡¡¡ESTAMOS HARTOS!!!",
+    ],
+)
+def test_a_raised_voice_is_shouting(sentence: str) -> None:
+    """Whether or not the words charge anybody."""
+    assert "shouting" in [kind for kind, _ in found(sentence)]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Thank you SO MUCH for the photos!!! She loved the trip.",
+        "SO proud!!!",
+        "THANK YOU!!",
+        "HE MADE THE TEAM AND WE ARE SO HAPPY!!!",
+        "HI MS. KLEIN!!!",
+        "She's six!!",
+        "¡¡Felicidades!!",
+        "¡¡¡MIL GRACIAS POR TODO, MAESTRA!!!",
+        "¡¡¡Hola profe!!!",
+        "DR. MARTIN LUTHER KING DAY ASSEMBLY",
+    ],
+)
+def test_gladness_is_not_shouting(sentence: str) -> None:
+    """Thanks, praise, joy, a greeting, a heading: said with a raised voice, they offend nobody."""
+    assert "shouting" not in [kind for kind, _ in found(sentence)]
+
+
+def test_what_asks_for_nothing_is_pointed_at_where_it_is_said() -> None:
+    """No question: at the worried sentence, else at the first that charges; never at a greeting or thanks."""
+    for start in ("Dear Ms. Alvarez,", "Thank you for the field trip photos!"):
+        draft = f"{start}\n\nYou never listen to me.\n\nDana"
+        assert ("no_question", "You never listen to me.") in found(draft)
+        assert [text for _, text in found(draft) if text == start] == []
+
+
+@pytest.mark.parametrize(
+    ("english", "spanish"),
+    [
+        ("I'm worried about Maya.", "Me preocupa Maya. Llora todas las noches."),
+        ("It worries us how she comes home.", "Nos inquieta cómo llega a casa."),
+        ("We are very frustrated.", "Estamos muy frustrados."),
+        ("I am not happy with how this went.", "No estoy contenta con lo que pasó."),
+        ("This isn't working.", "Esto no está funcionando."),
+        ("There is a serious problem with the seats.", "Hay un grave problema con los asientos."),
+        ("That was outrageous.", "Eso fue indignante."),
+        ("She is struggling with reading.", "Le cuesta mucho la lectura."),
+        ("She cries every night.", "Llora todas las noches."),
+        ("He doesn't want to go anymore.", "Ya no quiere ir."),
+    ],
+)
+def test_a_worry_is_a_worry_in_both_languages(english: str, spanish: str) -> None:
+    """Each way to raise a concern is known in English and in Spanish."""
+    assert "no_question" in [kind for kind, _ in found(english)]
+    assert "no_question" in [kind for kind, _ in found(spanish)]
+
+
+def test_tears_of_joy_are_no_worry() -> None:
+    """What once made a child cry, and what makes a parent cry for joy, asks for nothing."""
+    assert found("Leyó solito el letrero y casi me suelto llorando ahí. Dios la bendiga.") == []
+    assert found("Hace un año lloraba en la puerta. Solo gracias.") == []
 
 
 def test_what_rules_find() -> None:

@@ -6,11 +6,11 @@ text as given. Only the parent's own words count: quoted mail and what stands be
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from triage.lexicon import pattern, words
+from triage.lexicon import pattern, word_sets, words
 from triage.text import sentence_spans, without_quoted
 
 Tone = Literal["accusation", "absolute", "demand", "threat", "sarcasm", "blame", "assumption", "sensitive"]
@@ -23,7 +23,7 @@ LONGEST_WORDS = 300
 MOST_OF_A_SENTENCE = 3
 # From so many sentences on a draft is a letter.
 LETTER = 3
-# From this probability of a charge on, a raised voice is heard as one.
+# From this probability of a charge on, any raised voice is heard as one.
 _WARM = 0.15
 
 
@@ -98,12 +98,11 @@ def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Itera
         kinds: list[Kind] = list(tones_of(score, limits, letter=len(spans) >= LETTER))
         if "sensitive" not in kinds and _names_badly(span.text, strangers):
             kinds.append("sensitive")
-        # A glad "SO proud!!!" is no shouting.
-        if shouts(span.text) and score.charged >= _WARM:
+        if shouts(span.text, warm=score.charged >= _WARM):
             kinds.append("shouting")
         found += [Remark(span.start, span.end, span.text, kind) for kind in kinds[:MOST_OF_A_SENTENCE]]
     found += _blanks(without_quoted(draft))
-    found += _whole(spans, any(remark.kind in TONES for remark in found))
+    found += _whole(spans, {remark.start for remark in found if remark.kind in TONES})
     return sorted(found, key=lambda remark: remark.start)
 
 
@@ -119,15 +118,28 @@ def tones_of(score: Tones, limits: Limits, *, letter: bool = False) -> list[Tone
 
 _CAPITALS = re.compile(r"(?<![\w@/.-])[A-ZÀ-ÖØ-Þ][A-ZÀ-ÖØ-Þ'’]+(?![\w@/.-])")
 _RUN = re.compile(r"!\s?!|[?!]{3,}|\?!|!\?")
+# What nobody types by habit. "Hi!!" and "He's five!!" are only lively.
+_LONG_RUN = re.compile(r"(?:!\s?){3,}|[?!]{4,}")
+# So many words in capitals are a raised voice by themselves, if they are more than a name or a heading.
+_MANY_LOUD = 3
 
 
-def shouts(sentence: str) -> bool:
-    """Words in capitals that are no abbreviation, or a row of exclamation marks."""
-    if _RUN.search(sentence):
-        return True
+def shouts(sentence: str, *, warm: bool) -> bool:
+    """Words in capitals that are no abbreviation, or a row of exclamation marks, where nobody is glad.
+
+    What is said in a `warm` sentence, or with a worry, is shouted sooner.
+    """
     loud = [word for word in _CAPITALS.findall(sentence) if word.lower() not in words("acronyms") and len(word) > 1]
     # One word in capitals is stress ("did NOT"); two are a raised voice.
-    return len(loud) >= 2
+    raised = len(loud) >= 2 or bool(_RUN.search(sentence))
+    if warm or not raised:
+        return raised
+    if pattern("concern").search(sentence):
+        return True
+    if pattern("glad").search(sentence):
+        return False
+    small = {word.lower() for word in loud} & (word_sets("function_words")["en"] | word_sets("function_words")["es"])
+    return bool(_LONG_RUN.search(sentence)) or (len(loud) >= _MANY_LOUD and bool(small))
 
 
 # A line of nothing but underscores is what a mail program draws.
@@ -143,7 +155,8 @@ def _blanks(own: str) -> Iterator[Remark]:
         yield Remark(match.start(), match.end(), match.group(), "blank")
 
 
-def _whole(spans: Sequence[Span], charged: bool) -> Iterator[Remark]:
+def _whole(spans: Sequence[Span], charged: Collection[int]) -> Iterator[Remark]:
+    """What is amiss with the draft as one; `charged` are the beginnings of the sentences that charge somebody."""
     if not spans:
         return
     count = sum(len(span.text.split()) for span in spans)
@@ -152,7 +165,7 @@ def _whole(spans: Sequence[Span], charged: bool) -> Iterator[Remark]:
         yield Remark(first.start, first.end, first.text, "too_long")
     text = " ".join(span.text for span in spans)
     worried = (s for s in spans if pattern("concern").search(s.text) and not pattern("no_concern").search(s.text))
-    concerned = next(worried, first if charged else None)
+    concerned = next(worried, None) or next((span for span in spans if span.start in charged), None)
     if concerned is not None and not any(pattern(name).search(text) for name in ("seeks", "example")):
         yield Remark(concerned.start, concerned.end, concerned.text, "no_question")
 
