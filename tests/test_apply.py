@@ -3,6 +3,7 @@
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,9 +76,10 @@ class Parent:
             due = Ledger(store).due_notes("home", self.now)
             applier.carry_out([op for op in due if store.known("home", op.action.key).done])
             box.select("INBOX")
-            planned = {}
+            planned, seen = {}, {}
             for uid, key in box.keys(box.starting_at(1)).items():
                 case = self._case(store, box, uid, key)
+                seen[key] = case.flags if case is not None else frozenset()
                 if case is not None and (actions := plan(case, self.abilities(), self.filing, PromptSettings())):
                     planned[key] = actions
             for group in in_groups(planned.values()):
@@ -85,7 +87,8 @@ class Parent:
                     for action in group:
                         store.close_held("home", action.key)
                         known = store.message("home", action.key)
-                        store.save_message(self._row(action.key, action.place, known.tries if known else 0))
+                        row = self._row(action.key, action.place, known.tries if known else 0)
+                        store.save_message(replace(row, tags=seen[action.key]))
                     ops = store.journal(f"run{self.runs}", "home", group)
                 outcome = applier.carry_out(ops)
                 failed |= outcome.failed

@@ -481,6 +481,96 @@ def test_looking_who_it_is_costs_one_fetch_a_group(tmp_path: Path, monkeypatch: 
     assert fetches[0] == fetches[1]
 
 
+# --- A parent who tags -------------------------------------------------------------------------------------
+
+
+def untags(server: Server, folder: str, uid: int) -> None:
+    server.folders[folder].messages[uid].flags.discard("triage-homework")
+
+
+def tags_of(server: Server, key: str) -> list[frozenset[str]]:
+    return [flags for _, found, flags in server.everything() if found == key]
+
+
+def test_a_tag_that_the_parent_took_off_is_not_set_again(tmp_path: Path) -> None:
+    """Tagged, the move refused, and untagged by hand: each later try leaves the tag off."""
+    parent, server, key = one_mail(tmp_path)
+    server.refuse = lambda command, _uid: "no" if command == "MOVE" else None
+    parent.one_pass()
+    untags(server, "INBOX", 1)
+    parent.one_pass()
+    assert tags_of(server, key) == [{"triage-school"}]
+    server.refuse = lambda _command, _uid: None
+    parent.one_pass()
+    assert where(server, key) == [HOMEWORK]
+    assert tags_of(server, key) == [{"triage-school"}]
+
+
+def test_a_label_that_the_parent_took_off_is_not_set_again(tmp_path: Path) -> None:
+    """Gmail: the journal says that it was set."""
+    parent = Labelled(tmp_path, Server("MOVE", "UIDPLUS", "X-GM-EXT-1"))
+    parent.deliver(1, labels=("homework", "praise"), primary="homework")
+    parent.server.refuse = lambda command, _uid: "no" if command == "MOVE" else None
+    parent.one_pass()
+    assert label_of(parent.server) == {"School/Praise"}
+    label_of(parent.server).clear()
+    parent.one_pass()
+    assert label_of(parent.server) == set()
+
+
+@pytest.mark.parametrize("capabilities", list(CAPABILITIES))
+def test_a_tag_taken_off_at_any_step_stays_off(tmp_path: Path, capabilities: str) -> None:
+    """Also between its setting and the look that proves it, and between a copy and the removal of its original."""
+    at = 0
+    while True:
+        at += 1
+        parent, server, key = one_mail(tmp_path / str(at), *CAPABILITIES[capabilities])
+        acted = False
+
+        def untag(step: int, server: Server = server, at: int = at) -> None:
+            nonlocal acted
+            message = server.folders["INBOX"].messages.get(1)
+            if not acted and step >= at and message is not None and "triage-homework" in message.flags:
+                untags(server, "INBOX", 1)
+                acted = True
+
+        server.meanwhile = untag
+        parent.one_pass()
+        server.meanwhile = lambda _step: None
+        for _ in range(2):
+            parent.one_pass()
+        assert tags_of(server, key) == [{"triage-school"} | ({"triage-homework"} if not acted else set())], f"step {at}"
+        if not acted:
+            break
+    assert at > 8
+
+
+@pytest.mark.parametrize("folder", ["INBOX", HOMEWORK])
+def test_a_tag_taken_off_after_a_crash_stays_off(tmp_path: Path, folder: str) -> None:
+    """Dead at any step; what the state knows to be set, and is not there, was taken off: from original or copy."""
+    at = acted = 0
+    while True:
+        at += 1
+        parent, server, key = one_mail(tmp_path / str(at), *CAPABILITIES["uidplus"])
+        server.crash_at = at
+        try:
+            parent.one_pass()
+            break
+        except Crash:
+            server.crash_at = None
+        with Store(parent.folder) as store:
+            kept = store.message("home", key)
+        message = server.folders.get(folder, Folder(1)).messages.get(1)
+        known = kept is not None and "triage-homework" in kept.tags and message is not None and message.key == key
+        if known:
+            untags(server, folder, 1)
+            acted += 1
+        for _ in range(2):
+            parent.one_pass()
+        assert tags_of(server, key) == [{"triage-school"} | (set() if known else {"triage-homework"})], f"step {at}"
+    assert acted > 3
+
+
 # --- Undo, when things have changed ------------------------------------------------------------------------
 
 

@@ -175,6 +175,27 @@ def test_a_server_that_wants_a_pause_gets_one(days: Days, verb: str, reply: str)
     assert Pause().after(caught.value) == REFUSED_PAUSE
 
 
+def test_what_the_parent_untags_while_moves_are_refused_is_the_parents_word(days: Days, dovecot: Dovecot) -> None:
+    """Tagged, not moved, and untagged by hand: a correction, after which the mail is neither tagged nor filed."""
+    user = dovecot.new_user()
+    with dovecot.client(user) as client, days.session(user) as session:
+        client.append("INBOX", a_mail("homework", number=1))
+        client.select_folder("INBOX")
+        days.proxy.begin(None)
+        days.proxy.replies = {"UID MOVE": "NO not now"}
+        report = days.attempt(session)
+        assert (report.failed if report else 0) == 1
+        client.remove_flags([1], ["triage-homework"])
+        days.proxy.replies = {}
+        corrections = [found.corrections for _ in range(2) if (found := days.attempt(session)) is not None]
+        client.noop()
+        flags = {uid: set(data[b"FLAGS"]) - {b"\\Recent"} for uid, data in client.fetch([1], ["FLAGS"]).items()}
+        (row,) = session.store.by_message_id("<homework-1@test.example>")
+    assert corrections == [1, 0]
+    assert flags == {1: {b"triage-school"}}
+    assert (row.status, row.error) == ("released", "tagged by you")
+
+
 def test_a_limit_of_keywords_is_no_call_for_a_pause(days: Days) -> None:
     """RFC 5530 gives LIMIT to a command that would go beyond some number; only that command is refused."""
     days.proxy.replies = {"UID STORE": "NO [LIMIT] too many keywords"}

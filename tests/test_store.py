@@ -304,9 +304,9 @@ def test_the_parents_word_takes_the_place_of_ours(tmp_path: Path) -> None:
 
 
 def test_messages_are_found_by_folder_and_by_day(tmp_path: Path) -> None:
-    """Of a folder only the newest that are settled; of a time what was not shown before it began."""
+    """Of a folder only the newest that are settled or failed; of a time what was not shown before it began."""
     with Store(tmp_path) as store:
-        for uid, status in enumerate(("done", "released", "done", "pending", "quarantined"), start=1):
+        for uid, status in enumerate(("done", "released", "failed", "pending", "quarantined"), start=1):
             day = NOW + timedelta(hours=uid)
             store.save_message(stored(f"k{uid}", place=Place("INBOX", 1000, uid), status=status, day=day))
         assert store.keys_in("home", "INBOX", 1000, newest=2) == {3: "k3", 2: "k2"}

@@ -15,12 +15,12 @@ from triage.errors import RefusedError
 from triage.mailbox import Mailbox
 from triage.originals import Twins, elsewhere, in_one, marked_as_deleted, take_out, unmark, withdraw
 from triage.plan import Action, Place, Selected
-from triage.rows import Op, OpState
+from triage.rows import INTERRUPTED, Op, OpState
 from triage.store import MAX_TRIES, Store
+from triage.tagging import TAGGING, carried_out, recover_tags, remember
 
 GROUP = 400
 _Pair = tuple[Op, Twins]
-INTERRUPTED = "interrupted"
 
 
 class StoppedError(Exception):
@@ -56,7 +56,7 @@ class Applier:
         """Carry out actions that the journal holds already, in the one safe order."""
         self._failed, self._places = {}, {}
         # All flags before all moves: a message that could not be tagged stays, and servers are far quicker so.
-        self._each(ops, ("tag", "label", "untag", "unlabel"), self._flag, by_target=False)
+        self._each(ops, TAGGING, self._flag, by_target=False)
         self._each(ops, ("move", "copy"), self._file, by_target=True)
         self._each(ops, ("note", "draft"), self._appender.append, by_target=True, by_source=False)
         self._each(ops, ("remove",), self._remove, by_target=False)
@@ -114,20 +114,23 @@ class Applier:
             seen = self._box.flags([op.action.place.uid for op in present])
         else:
             seen = self._box.labels([op.action.place.uid for op in present])
-        wanted = set(first.tags)
         with self._store.transaction():
             for op in present:
                 uid = op.action.place.uid
                 now = seen.get(uid)
+                if now is None and uid not in refused:
+                    self._gone(op)
+                    continue
+                if now is not None:
+                    remember(self._store, self._account, op, now)
                 if uid in refused:
                     self._fail(op, refused[uid])
-                elif now is None:
-                    self._gone(op)
-                elif (wanted <= now) if first.kind in ("tag", "label") else not (wanted & now):
+                elif carried_out(op.action, now or frozenset()):
                     self._store.mark(op, "done", uid=uid)
-                    if first.kind in ("tag", "untag"):
-                        # With the journal's row, or our own tag would be taken for the parent's.
-                        self._store.set_tags(self._account, op.action.key, now)
+                elif first.kind in ("tag", "label"):
+                    # By the server, or by the parent who took it off just then: it was set, and is not set again.
+                    self._store.mark(op, "done", uid=uid)
+                    self._failed.setdefault(op.action.key, "the server did not keep the tag")
                 else:
                     self._fail(op, "the server did not keep the tag")
 
@@ -169,7 +172,7 @@ class Applier:
                     else:
                         self._gone(op)
                     continue
-                twins = Twins(key, op.action.place, Place(target, uidvalidity, in_target))
+                twins = Twins(key, op.action.place, Place(target, uidvalidity, in_target), self._flags_before(key))
                 if in_source and op.action.kind == "move":
                     self._store.mark(op, "copied", uid=in_target)
                     copied.append((op, twins))
@@ -179,6 +182,11 @@ class Applier:
                     self._filed(op, twins.copy)
         self._finish(copied)
         self._taken(taken)
+
+    def _flags_before(self, key: str) -> frozenset[str]:
+        """A message's flags as we last saw them: when it was read, or tagged."""
+        stored = self._store.message(self._account, key)
+        return stored.tags if stored is not None else frozenset()
 
     def _finish(self, copied: Sequence[_Pair]) -> None:
         """What was copied leaves the selected source, but for what somebody marked as deleted: there the copy goes."""
@@ -334,12 +342,12 @@ class Applier:
         for op in open_ops:
             if op.action.kind in ("move", "copy") and op.state != "planned":
                 self._recover_filing(op, taken, lost)
-            elif op.action.kind not in ("note", "draft"):
+            elif op.action.kind not in ("note", "draft", *TAGGING):
                 self._store.mark(op, "failed", detail=INTERRUPTED)
         self._taken([pair for pair in taken if pair[0].state != "marked"])
         self._taken([pair for pair in taken if pair[0].state == "marked"], marked=True)
         self._recover_lost(lost)
-        self._recover_tags([op for op in open_ops if op.action.kind in ("tag", "untag")])
+        recover_tags(self._box, self._store, self._account, [op for op in open_ops if op.action.kind in TAGGING])
         for key, place in self._places.items():
             self._store.set_place(self._account, key, place)
         self._recover_notes([op for op in open_ops if op.action.kind in ("note", "draft")])
@@ -360,7 +368,7 @@ class Applier:
         in_source = same_source and self._box.keys([uid]).get(uid) == op.action.key
         in_target = found.get(op.action.key)
         copy = Place(target, status.uidvalidity if status is not None else 0, in_target or 0)
-        twins = Twins(op.action.key, op.action.place, copy)
+        twins = Twins(op.action.key, op.action.place, copy, self._flags_before(op.action.key))
         rebuilt = selected is not None and not same_source
         proved = op.state in ("copied", "marked")
         if in_target is None and proved:
@@ -409,21 +417,6 @@ class Applier:
                 self._interrupted(op)
             else:
                 self._gone(op)
-
-    def _recover_tags(self, ops: Sequence[Op]) -> None:
-        """What a command that was cut short did to tags is ours, and no word of the parent's."""
-        by_folder: dict[str, list[Op]] = defaultdict(list)
-        for op in ops:
-            by_folder[op.action.place.folder].append(op)
-        for folder, members in by_folder.items():
-            selected = self._open(folder, readonly=True)
-            if selected is None:
-                continue
-            here = [op for op in members if op.action.place.uidvalidity == selected.uidvalidity]
-            flags = self._box.flags([op.action.place.uid for op in here])
-            for op in here:
-                if op.action.place.uid in flags:
-                    self._store.set_tags(self._account, op.action.key, flags[op.action.place.uid])
 
     def _recover_notes(self, ops: Sequence[Op]) -> None:
         due: list[Op] = []

@@ -363,8 +363,11 @@ class Mailbox:
 
     def add_flags(self, uid: int, flags: Collection[str]) -> None:
         """STORE +FLAGS.SILENT: give a copy the flags that its original had; never the mark of deletion."""
-        kept = [flag for flag in flags if flag not in ("\\Deleted", "\\Recent") and _FLAG.fullmatch(flag)]
-        self._store([uid], kept, self._client.add_flags)
+        self._store([uid], _theirs(flags), self._client.add_flags)
+
+    def remove_flags(self, uid: int, flags: Collection[str]) -> None:
+        """STORE -FLAGS.SILENT: take off a copy what was taken off its original."""
+        self._store([uid], _theirs(flags), self._client.remove_flags)
 
     def remove(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
         """Mark as deleted and UID EXPUNGE just these (UIDPLUS, RFC 4315).
@@ -456,6 +459,10 @@ def _name(value: bytes | str | int | None) -> str:
         return text_of(imap_utf7.decode(value))
     except UnicodeError:
         return text_of(value)
+
+
+def _theirs(flags: Collection[str]) -> list[str]:
+    return [flag for flag in flags if flag not in ("\\Deleted", "\\Recent") and _FLAG.fullmatch(flag)]
 
 
 def _flags(data: Mapping[bytes, Any]) -> frozenset[str]:

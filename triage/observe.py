@@ -205,6 +205,9 @@ def _correct(visit: Visit, seen: Sighting) -> None:
         store.set_tags(name, seen.key, seen.flags)
         if correction.how == "moved":
             store.set_status(name, seen.key, "released", "moved by you")
+        elif known is not None and known.status == "failed":
+            # It was to be tried again: what the parent tagged otherwise is not filed by our word any more.
+            store.set_status(name, seen.key, "released", "tagged by you")
 
 
 def _settling(visit: Visit, seen: Sighting) -> How | None:

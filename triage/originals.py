@@ -4,7 +4,7 @@ Another client may have read, marked, moved or deleted an original since it was 
 brought to the copy, and where the original stands elsewhere the copy goes. Nothing is removed unless its twin was seen.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from triage.errors import RefusedError
@@ -22,11 +22,12 @@ _EMPTIED = frozenset({"\\trash", "\\junk"})
 
 @dataclass(frozen=True, slots=True)
 class Twins:
-    """A message by its content key, where it was, and its proved copy."""
+    """A message by its content key, where it was, and its proved copy; `before`: its flags when it was copied."""
 
     key: str
     original: Place
     copy: Place
+    before: frozenset[str] = frozenset()
 
 
 def in_one(uids: Sequence[int], verb: Callable[[list[int]], object]) -> dict[int, str]:
@@ -62,18 +63,22 @@ def take_out(box: Mailbox, twins: Sequence[Twins]) -> tuple[dict[str, str], set[
     last: dict[int, frozenset[str]] = {}
     refused = in_one([pair.original.uid for pair in twins], lambda uids: last.update(box.remove(uids)))
     removed = [pair for pair in twins if pair.original.uid in last and pair.original.uid not in refused]
-    _bring_flags(box, {pair.copy: last[pair.original.uid] - _PASSING for pair in removed})
+    _bring_flags(box, [(pair, last[pair.original.uid]) for pair in removed])
     reasons = {pair.key: refused[pair.original.uid] for pair in twins if pair.original.uid in refused}
     return reasons, {pair.key for pair in twins} - {pair.key for pair in removed} - set(reasons)
 
 
-def _bring_flags(box: Mailbox, wanted: Mapping[Place, frozenset[str]]) -> None:
-    for folder in {copy.folder for copy in wanted}:
-        copies = {copy.uid: flags for copy, flags in wanted.items() if copy.folder == folder}
+def _bring_flags(box: Mailbox, removed: Sequence[tuple[Twins, frozenset[str]]]) -> None:
+    """What was set on an original, or taken off it, since it was copied; what was done to its copy itself stays."""
+    for folder in {pair.copy.folder for pair, _ in removed}:
         box.select(folder)
+        copies = {pair.copy.uid: (pair.before, last) for pair, last in removed if pair.copy.folder == folder}
         for uid, flags in box.flags(list(copies)).items():
-            if missing := copies[uid] - flags:
-                in_one([uid], lambda uids, missing=missing: box.add_flags(uids[0], missing))  # type: ignore[misc]
+            before, last = copies[uid]
+            if more := last - before - flags - _PASSING:
+                in_one([uid], lambda uids, more=more: box.add_flags(uids[0], more))  # type: ignore[misc]
+            if less := (before - last - _PASSING) & flags:
+                in_one([uid], lambda uids, less=less: box.remove_flags(uids[0], less))  # type: ignore[misc]
 
 
 def unmark(box: Mailbox, places: Collection[Place]) -> set[Place]:

@@ -73,10 +73,14 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the state knows of a message: `hands_off` where the parent has decided, `done` where we have."""
+    """What the state knows of a message: `hands_off` where the parent has decided, `done` where we have.
+
+    `tagged` is what it has carried: a tag among these that is not there any more was taken off by the parent.
+    """
 
     hands_off: bool = False
     done: bool = False
+    tagged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +195,12 @@ def _tagging(case: Case, abilities: Abilities, filing: Filing, target: str) -> l
     if not filing.tags and filing.mode != "tag":
         return []
     if abilities.tags == "keywords":
-        wanted = tuple(tag for tag in tags_of(case.verdict) if tag not in case.flags)
+        wanted = tuple(tag for tag in tags_of(case.verdict) if tag not in case.flags | case.known.tagged)
         return [Action("tag", case.key, case.place, tags=wanted)] if wanted else []
     if abilities.tags == "labels":
         # A move gives the target's own label; set before, it would hide the arrival that proves the move.
-        wanted = tuple(label for label in _gmail_labels(case.verdict, abilities) if label != target)
+        passed_over = case.known.tagged | {target}
+        wanted = tuple(label for label in _gmail_labels(case.verdict, abilities) if label not in passed_over)
         return [Action("label", case.key, case.place, tags=wanted)] if wanted else []
     return []
 

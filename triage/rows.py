@@ -10,6 +10,8 @@ from triage.plan import Action, Place, Selected, Stored
 # "held": journalled, to be done when the message may be shown. "copied": the copy was proved, the original stands;
 # "marked": from then on a mark of deletion on that original is ours.
 OpState = Literal["held", "planned", "sent", "copied", "marked", "done", "failed", "vanished", "undone"]
+# Why an action failed that was cut short: its message is planned anew.
+INTERRUPTED = "interrupted"
 
 
 class Row(Protocol):

@@ -40,9 +40,8 @@ class Store:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             self._db = sqlite3.connect(self.path, timeout=10, isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
+            for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                self._db.execute(f"PRAGMA {setting}")
             self._migrate()
 
     def __enter__(self) -> Self:
@@ -174,7 +173,12 @@ class Store:
         if found is None:
             return Known()
         hands_off = found.status in ("released", "quarantined") or self._half_moved(account, key)
-        return Known(hands_off=hands_off, done=found.status == "done")
+        return Known(hands_off, found.status == "done", found.tags | self._tagged(account, key))
+
+    def _tagged(self, account: str, key: str) -> frozenset[str]:
+        """The tags and labels that the journal says we set, but for what was undone."""
+        set_by_us = "SELECT tags FROM op WHERE account = ? AND key = ? AND kind IN ('tag', 'label') AND state = 'done'"
+        return frozenset(tag for row in self.rows(set_by_us, account, key) for tag in json.loads(row["tags"]))
 
     def _half_moved(self, account: str, key: str) -> bool:
         # Copied and verified, but not yet removed from its source: recovery alone may touch it.
@@ -270,10 +274,10 @@ class Store:
         ]
 
     def keys_in(self, account: str, folder: str, uidvalidity: int, *, newest: int) -> dict[int, str]:
-        """UID to key of the newest messages of a folder that are settled."""
+        """UID to key of the newest messages of a folder that are settled, or were tried in vain and tagged before."""
         rows = self.rows(
             "SELECT uid, key FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? "
-            "AND status IN ('done', 'released') ORDER BY uid DESC LIMIT ?",
+            "AND status IN ('done', 'released', 'failed') ORDER BY uid DESC LIMIT ?",
             account, folder, uidvalidity, newest,
         )  # fmt: skip
         return {row["uid"]: row["key"] for row in rows}
@@ -307,13 +311,14 @@ class Store:
                     (
                         run, account, action.key, action.kind, action.place.folder, action.place.uidvalidity,
                         action.place.uid, action.target, json.dumps(action.tags), action.message_id, action.payload,
-                        _first_state(action),
+                        "held" if action.hold else "planned",
                     ),
                 )  # fmt: skip
                 ids.append(int(cursor.lastrowid or 0))
         nowhere = Place("", 0, 0)
         return [
-            Op(id_, run, action, _first_state(action), nowhere, "") for id_, action in zip(ids, actions, strict=True)
+            Op(id_, run, action, "held" if action.hold else "planned", nowhere, "")
+            for id_, action in zip(ids, actions, strict=True)
         ]
 
     def mark_sent(self, ops: Iterable[Op], uidvalidity: int, uidnext: int) -> None:
@@ -480,10 +485,6 @@ class Store:
             delivery.date.isoformat(), delivery.account, delivery.message_id, utc_text(delivery.covers_to),
             delivery.state, delivery.dst_uidvalidity, delivery.dst_uidnext,
         )  # fmt: skip
-
-
-def _first_state(action: Action) -> OpState:
-    return "held" if action.hold else "planned"
 
 
 @contextmanager

@@ -231,6 +231,9 @@ class MemoryMailbox:
     def add_flags(self, uid: int, flags: Collection[str]) -> None:
         self._store("STORE", [uid], lambda message: message.flags.update(set(flags) - {"\\Deleted"}))
 
+    def remove_flags(self, uid: int, flags: Collection[str]) -> None:
+        self._store("STORE", [uid], lambda message: message.flags.difference_update(set(flags) - {"\\Deleted"}))
+
     def unmark(self, uids: Sequence[int]) -> None:
         self._store("STORE", uids, lambda message: message.flags.discard("\\Deleted"))
 
