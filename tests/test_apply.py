@@ -16,11 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.support.cases import FOLDERS, abilities, verdict
 from tests.support.mail import a_mail
 from tests.support.memory import Crash, MemoryMailbox, Server, connected
+from tests.support.memory import Stored as InMemory
 from triage.apply import Applier, StoppedError, in_groups
 from triage.config import Filing, PromptSettings
 from triage.ledger import Ledger
 from triage.mailbox import Mailbox
-from triage.plan import Abilities, Action, Appendix, Case, Place, Stored, plan, plan_undo
+from triage.plan import TAGS, Abilities, Action, Appendix, Case, Place, Stored, plan, plan_undo
 from triage.store import Store
 
 if TYPE_CHECKING:
@@ -355,6 +356,9 @@ def test_groups_keep_a_message_whole() -> None:
 # --- A parent, a crashing program and a second client, in any order ------------------------------------------
 
 
+FLAGS = ("triage-homework", "triage-behavior", "triage-school", "\\Flagged", "$Important", "$label1")
+
+
 class Household(RuleBasedStateMachine):
     """Mail arrives, passes run or die at a random step, servers refuse, the parent moves and deletes."""
 
@@ -368,6 +372,8 @@ class Household(RuleBasedStateMachine):
         self.deleted: set[str] = set()
         self.taken: dict[str, str] = {}
         self.removed_notes: set[str] = set()
+        # The parent's last word on flags and tags: (key, flag) to whether it is to be there.
+        self.words: dict[tuple[str, str], bool] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "temporary"):
@@ -407,6 +413,43 @@ class Household(RuleBasedStateMachine):
         else:
             self.server.make("Family").add(message)
             self.taken[message.key] = "Family"
+
+    @precondition(lambda self: bool(self._alone()))
+    @rule(data=st.data(), flag=st.sampled_from(FLAGS))
+    def the_parent_sets_a_flag_or_tag(self, data: st.DataObject, flag: str) -> None:
+        message = data.draw(st.sampled_from(self._alone()))
+        message.flags.add(flag)
+        self.words[message.key, flag] = True
+
+    @precondition(lambda self: bool(self._removable()))
+    @rule(data=st.data())
+    def the_parent_takes_a_flag_or_tag_off(self, data: st.DataObject) -> None:
+        message, flag = data.draw(st.sampled_from(self._removable()))
+        message.flags.discard(flag)
+        self.words[message.key, flag] = False
+
+    def _removable(self) -> list[tuple[InMemory, str]]:
+        """What the parent can take off; a tag of ours only where the state knows that it is set."""
+        found = [(message, flag) for message in self._alone() for flag in FLAGS if flag in message.flags]
+        return [(one, flag) for one, flag in found if flag not in TAGS.values() or self._is_known(one.key, flag)]
+
+    def _alone(self) -> list[InMemory]:
+        """The mails that stand once: of a message that is just being copied either may be the one that stays."""
+        count = self.parent.mail()
+        messages = (one for folder in self.server.folders.values() for one in folder.messages.values())
+        return sorted((one for one in messages if count[one.key] == 1), key=lambda one: one.raw)
+
+    def _is_known(self, key: str, tag: str) -> bool:
+        with Store(self.parent.folder) as store:
+            return tag in store.known("home", key).tagged
+
+    @invariant()
+    def what_the_parent_tagged_stays_so(self) -> None:
+        if not hasattr(self, "parent"):
+            return
+        for _, key, flags in self.server.everything():
+            for flag in FLAGS:
+                assert self.words.get((key, flag), flag in flags) == (flag in flags), f"{flag} was overwritten"
 
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:

@@ -102,6 +102,20 @@ def test_remove_takes_only_what_it_is_told(open_box: Open) -> None:
         assert "\\Deleted" in box.flags([1])[1]
 
 
+def test_flags_are_given_and_taken_but_for_the_mark_of_deletion(open_box: Open) -> None:
+    r"""A copy gets and loses what its original did; \Deleted has a verb of its own, which only takes it back."""
+    with open_box() as box:
+        box.select("INBOX")
+        box.append("INBOX", [Mail(a_mail(), ("\\Seen", "\\Deleted"), NOW)])
+        box.select("INBOX")
+        (uid,) = box.starting_at(1)[-1:]
+        box.add_flags(uid, ["\\Flagged", "\\Deleted"])
+        box.remove_flags(uid, ["\\Seen", "\\Deleted"])
+        assert box.flags([uid])[uid] - {"\\Recent"} == {"\\Flagged", "\\Deleted"}
+        box.unmark([uid])
+        assert box.flags([uid])[uid] - {"\\Recent"} == {"\\Flagged"}
+
+
 def test_several_mails_are_appended_in_order_with_their_flags(open_box: Open) -> None:
     """One call, several mails."""
     mails = [Mail(a_mail(number=n), ("\\Seen",), NOW) for n in (901, 902, 903)]

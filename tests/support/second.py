@@ -16,7 +16,10 @@ from tests.support.points import Days
 
 MINE = "mine"
 PLACES = ("Family", "School/Praise", "School/Homework", "School/Behavior", "INBOX")
-ACTS = ("move", "move", "trash", "expunge", "mark", "keyword", "read")
+ACTS = ("move", "move", "trash", "expunge", "mark", "keyword", "read", "tag", "untag", "flag", "unflag")
+# What clients set and take off: our own tags, the mark of a favourite, and the keywords of Thunderbird and others.
+TAGGED = ("triage-homework", "triage-behavior", "triage-praise", "triage-meeting", "triage-school")
+FLAGGED = ("\\Flagged", "$Important", "$label1")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class SecondClient:
     marked: set[str] = field(default_factory=set)
     keyworded: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
+    # The last word on a flag or tag: whether it is to be there.
+    words: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._client = self.server.client(self.user)
@@ -122,6 +127,16 @@ class SecondClient:
             case "read":
                 self._client.add_flags([mail.uid], [imapclient.SEEN])
                 self.read.add(mail.message_id)
+            case _:
+                self._tag(what, mail)
+
+    def _tag(self, what: str, mail: Seen) -> None:
+        known, stands = set(TAGGED if what.endswith("tag") else FLAGGED), not what.startswith("un")
+        chosen = sorted(known if stands else known & mail.flags)
+        if chosen:
+            flag = self.rng.choice(chosen)
+            (self._client.add_flags if stands else self._client.remove_flags)([mail.uid], [flag])
+            self.words[mail.message_id, flag] = stands
 
     def held_against(self, ids: set[str]) -> dict[str, list[str]]:
         """What is not as it should be, by kind, where `ids` are the mails that ever arrived."""
@@ -138,6 +153,11 @@ class SecondClient:
                 *(one for one in self.marked if one in by_id and "\\Deleted" not in by_id[one].flags),
                 *(one for one in self.keyworded if one in by_id and MINE not in by_id[one].flags),
                 *(one for one in self.read if one in by_id and "\\Seen" not in by_id[one].flags),
+                *(
+                    f"{one} {flag}"
+                    for (one, flag), stands in self.words.items()
+                    if one in by_id and (flag in by_id[one].flags) != stands
+                ),
             ],
             "marked": [m.message_id for m in there if "\\Deleted" in m.flags and m.message_id not in self.marked],
             "read": [m.message_id for m in there if "\\Seen" in m.flags and m.message_id not in self.read],
