@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import Household
-from triage.calmer import calmer, findings_of, lowered
+from triage.calmer import calmer, findings_of
 from triage.classify import PRIMARIES
 from triage.config import LANGUAGES, Language
 from triage.corpus import load_drafts
@@ -22,6 +22,7 @@ from triage.fit_tone import read
 from triage.prompts import word_table
 from triage.resources import corpus_path, shipped
 from triage.tone import ToneModel, load, save
+from triage.voice import lowered
 
 MODEL = load(shipped("models") / "tone.skops")
 KINDS = (*TONES, "shouting", "too_long", "no_question", "blank")

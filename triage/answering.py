@@ -56,7 +56,7 @@ def check(
     model = load(tone_path())
     scores = model.score([span.text for span in own_spans(draft)])
     names = [name for child in config.children for name in (child.name, *child.aliases)]
-    found = findings_of(remarks(draft, scores, model.limits, names), draft, config.language)
+    found = findings_of(remarks(draft, scores, model.limits, names), draft, config.language, names)
     if as_json:
         print_json({"ok": not found, "findings": [finding.to_json() for finding in found]})
     else:

@@ -173,9 +173,10 @@ def _whole(spans: Sequence[Span], charged: Collection[int]) -> Iterator[Remark]:
 # --- Other children --------------------------------------------------------------------------------------
 
 _NAME = r"[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+"
+_TITLED = r"\b(?:Mr|Mrs|Ms|Miss|Dr|Coach|Principal|Sra?|Srta|(?i:maestr[oa])|(?i:profe)|(?i:profesora?))\.?"
 _OWN = re.compile(
     rf"\b(?i:my|our|mi|nuestr[oa]) (?:little |older |younger |youngest |oldest )?"
-    rf"(?:son|daughter|child|kid|boy|girl|grandson|granddaughter|hij[oa]|niet[oa]|nin[oa]),? ({_NAME})"
+    rf"(?:son|daughter|child|kid|boy|girl|grandson|granddaughter|hij[oa]|niet[oa]|niñ[oa]),? ({_NAME})"
     rf"|({_NAME})['’]s (?:mom|mum|mother|dad|father|parents?|grand\w+|guardian)\b"
     rf"|(?:mam[aá]|pap[aá]|madre|padre|abuel[oa]) de ({_NAME})"
 )
@@ -187,9 +188,9 @@ def other_children(draft: str, children: Iterable[str]) -> frozenset[str]:
     own |= {next(filter(None, match.groups())) for match in _OWN.finditer(draft)}
     if not own:
         return frozenset()
-    named = set(re.findall(rf"(?<=[a-z,;] )({_NAME})\b", draft))
-    named |= set(re.findall(rf"(?m)^({_NAME})(?= \w+(?:s|ed)\b)", draft))
-    titled = set(re.findall(rf"\b(?:Mr|Mrs|Ms|Miss|Dr|Coach|Principal|Sra?|Srta|Maestr[oa]|Profe)\.? ({_NAME})", draft))
+    named = set(re.findall(rf"(?<=[a-zß-öø-ÿ,;] )({_NAME})\b", draft))
+    named |= set(re.findall(rf"(?m)^({_NAME})(?= (?:l[aeo]s? |se )?\w+(?:s|ed|ó|aron)\b)", draft))
+    titled = set(re.findall(rf"{_TITLED} ({_NAME})", draft))
     # A capital that follows a name of the family is its surname.
     titled |= {surname for name in own for surname in re.findall(rf"\b{re.escape(name)} ({_NAME})", draft)}
     usual = words("not_names") | words("common_words")
@@ -198,6 +199,26 @@ def other_children(draft: str, children: Iterable[str]) -> frozenset[str]:
 
 def _names_badly(sentence: str, strangers: frozenset[str]) -> bool:
     """Whether somebody else's child is said to have done harm: as the one who did it, or by whom it was done."""
-    harm = pattern("harm").pattern
-    forms = (rf"\b{name}\b(?: \w+){{0,3}}? {harm}|{harm}[^.!?]{{0,40}}\b(?:by|por) {name}\b" for name in strangers)
-    return any(re.search(form, sentence, re.IGNORECASE) for form in forms)
+    harm = rf"(?:{pattern('deeds').pattern}|{pattern('called').pattern})"
+    return any(re.search(form, sentence) for name in strangers for form in _forms(name, harm))
+
+
+def _forms(name: str, harm: str) -> tuple[str, ...]:
+    harm = f"(?i:{harm})"
+    return (
+        rf"\b{name}\b(?: \w+){{0,3}}? {harm}",
+        rf"{harm}[^.!?]{{0,40}}\b(?i:by|por) {name}\b",
+        rf"\b(?i:l[aeo]s?) {harm} (?:un tal )?{name}\b",
+    )
+
+
+_VICTIM = r"(?i: (?:my|our|him|her|them|me|us)\b| a (?:mi|mis|nuestr\w+)\b)"
+
+
+def doers(sentence: str) -> frozenset[str]:
+    """Names of those who did harm to the writer's child, by the sentence alone."""
+    first, *others = _forms(f"({_NAME})", pattern("deeds").pattern)
+    found = {name for form in (first + _VICTIM, *others) for name in re.findall(form, sentence)}
+    found |= {name for other in found for name in re.findall(rf"\b({_NAME}),? (?:and|y|e) {other}\b", sentence)}
+    titled = set(re.findall(rf"{_TITLED} ({_NAME})", sentence))
+    return frozenset(name for name in found - titled if name.lower() not in words("not_names") | words("common_words"))

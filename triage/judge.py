@@ -162,7 +162,7 @@ def _remarked(raw: bytes, model: "ToneModel", config: Config) -> tuple[Finding, 
     text = "\n".join(filter(None, [own.own, own.signature]))
     scores = model.score([span.text for span in own_spans(text)])
     names = [name for child in config.children for name in (child.name, *child.aliases)]
-    return tuple(findings_of(remarks(text, scores, model.limits, names), text, config.language))
+    return tuple(findings_of(remarks(text, scores, model.limits, names), text, config.language, names))
 
 
 def _odd(error: Exception) -> str:
