@@ -55,6 +55,27 @@ def test_a_label_that_holds_is_shown_with_its_sentence() -> None:
     assert (shown["teacher"], shown["error"]) == ({"name": "Ms. Alvarez", "address": "a@b.example"}, None)
 
 
+@pytest.mark.parametrize(
+    ("field", "via", "waits"),
+    [
+        (b"Auto-Submitted: no", "", True),
+        (b"Return-Path: <a@b.example>", "", True),
+        (b"Auto-Submitted: auto-replied (vacation)", "", False),
+        (b"Auto-Submitted: Auto-Generated; x=y", "", False),
+        (b"Return-Path: < >", "", False),
+        (b"Precedence: auto_reply", "", False),
+        # A relay sends by program what a teacher wrote.
+        (b"Auto-Submitted: auto-generated", "ParentSquare", True),
+    ],
+)
+def test_what_a_program_sent_waits_for_no_answer(field: bytes, via: str, waits: bool) -> None:
+    """RFC 3834: whoever is away asks for nothing."""
+    message = parse_message(field + b"\r\nFrom: a@b.example\r\nSubject: Maya\r\n\r\nPlease write to the office.\r\n")
+    facts = replace(FACTS, asks=True, standing=Standing("platform" if via else "known", via=via))
+    asking = replace(USUAL, asks=dict.fromkeys(ASKS, 0.1) | {"needs_reply": 0.99})
+    assert classify(message, facts, asking, Thresholds()).needs_reply is waits
+
+
 def test_no_label_means_other_school() -> None:
     """And its JSON says so in `labels`."""
     verdict = classify(MESSAGE, FACTS, scores(), Thresholds())

@@ -13,6 +13,8 @@ import pytest
 from tests.conftest import Household
 from tests.support.dovecot import Dovecot
 from tests.support.mail import a_mail
+from triage.ledger import Ledger
+from triage.partial import answer_of
 from triage.store import Store
 
 KINDS = ("homework", "behavior", "meeting_request", "praise", "other_school", "not_school")
@@ -94,6 +96,73 @@ def test_the_note_stands_beside_its_mail(household: Household) -> None:
     assert b"\\Seen" in note[b"FLAGS"]
     assert b"In-Reply-To: <homework-777@test.example>" in note[b"BODY[]"]
     assert b"Ms. Alvarez writes about Maya's schoolwork" in note[b"BODY[]"]
+
+
+def in_thread(number: int, *fields: str) -> bytes:
+    raw = a_mail("meeting_request", number=number)
+    return b"\r\n".join([*(field.encode() for field in fields), raw])
+
+
+def drafted(home: Household) -> list[str]:
+    """What each draft answers."""
+    with home.server.client(home.user) as client:
+        client.select_folder("Drafts", readonly=True)
+        found = client.fetch(client.search(), ["BODY.PEEK[HEADER.FIELDS (IN-REPLY-TO)]"]).values()
+    return sorted(data[b"BODY[HEADER.FIELDS (IN-REPLY-TO)]"].decode().split(": ")[1].strip() for data in found)
+
+
+def a_request(number: int) -> str:
+    return f"<meeting_request-{number}@test.example>"
+
+
+def test_a_thread_has_one_draft_as_long_as_it_stands(household: Household) -> None:
+    """In one pass and in a later one; the parent's own draft counts, another thread has its own."""
+    household.write_config('[prompts]\ndeliver = ["draft"]')
+    household.deliver(
+        in_thread(301),
+        in_thread(302, f"In-Reply-To: {a_request(301)}"),
+        in_thread(303, "References: <parent-1@test.example>"),
+        in_thread(304, "In-Reply-To: <parent-1@test.example>", "References: <parent-1@test.example>"),
+    )
+    once(household)
+    assert drafted(household) == [a_request(301), a_request(303)]
+    household.deliver(in_thread(305, f"References: {a_request(301)} {a_request(302)}"))
+    once(household)
+    assert drafted(household) == [a_request(301), a_request(303)]
+    with household.server.client(household.user) as client:
+        client.select_folder("Drafts")
+        client.add_flags(client.search(), [imapclient.DELETED])
+        client.append("Drafts", f"In-Reply-To: {a_request(303)}\r\n\r\nDear Ms. Alvarez,\r\n".encode())
+    household.deliver(
+        in_thread(306, f"In-Reply-To: {a_request(301)}"), in_thread(307, f"In-Reply-To: {a_request(303)}")
+    )
+    once(household)
+    assert drafted(household) == [a_request(301), a_request(303), a_request(303), a_request(306)]
+
+
+def test_a_draft_that_is_held_is_the_threads_only_one(household: Household) -> None:
+    """Of a charged mail, until the morning; a try that is made again keeps its own."""
+    household.write_config('[prompts]\ndeliver = ["draft"]\ncooling_off = "always"')
+    ask = "Could you please write back and tell me when we can talk about it?"
+    household.deliver(a_mail("behavior", number=321, extra=ask), a_mail("behavior", number=322, extra=ask))
+    once(household)
+    first = b"<behavior-321@test.example>"
+    household.deliver(b"In-Reply-To: " + first + b"\r\n" + a_mail("behavior", number=323, extra=ask))
+    once(household)
+    assert drafted(household) == []
+    with Store(household.state) as store:
+        held = [answer_of(op.action.payload).answered for op in Ledger(store).held_drafts("home")]
+    assert held == [{first.decode()}, {"<behavior-322@test.example>"}]
+
+
+def test_what_a_program_sent_waits_for_no_answer(household: Household) -> None:
+    """An answer of absence: filed, and that is all."""
+    household.write_config('[prompts]\ndeliver = ["draft"]')
+    household.deliver(in_thread(311, "Auto-Submitted: auto-replied"), in_thread(312, "Return-Path: <>"), in_thread(313))
+    assert once(household)["school"] == 3
+    assert drafted(household) == [a_request(313)]
+    digest = json.loads(household.run("digest", "--format", "json").stdout)
+    assert [one["message_id"] for one in digest["waiting"]] == [a_request(313)]
 
 
 def test_a_dry_run_tells_the_truth_and_changes_nothing(household: Household) -> None:

@@ -290,6 +290,26 @@ def test_the_note_is_threaded_marked_and_plain() -> None:
     assert "not legal or medical advice" in mail.get_content()
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Auto-Submitted: auto-replied",
+        "Auto-Submitted: auto-generated; owner-email=x@y.example",
+        "Return-Path: <>",
+        "Precedence: auto_reply",
+        "Precedence: bulk",
+        "List-Id: <parents.maplewood.k12.example>",
+    ],
+)
+def test_no_draft_answers_a_program_or_a_list(field: str) -> None:
+    """RFC 3834, 2: an answer would reach nobody, or too many."""
+    card, _ = cards("en", "meeting_request")
+    raw = f"{field}\r\nFrom: Ms. Alvarez <alvarez@maplewood.k12.example>\r\nSubject: Maya\r\n\r\nI am away.\r\n"
+    assert draft_mail(card, parse_message(raw.encode()), "jo@rivera.example", Wording("en")) is None
+    personal = raw.replace(field, "Auto-Submitted: no\r\nReturn-Path: <alvarez@maplewood.k12.example>")
+    assert draft_mail(card, parse_message(personal.encode()), "jo@rivera.example", Wording("en")) is not None
+
+
 def test_a_draft_answers_the_teacher_and_nobody_who_cannot_be_answered() -> None:
     """To the address that an answer reaches; none to no-reply."""
     card, _ = cards("en", "meeting_request")

@@ -9,8 +9,10 @@ from datetime import timedelta
 
 from triage.apply import Applier
 from triage.errors import RefusedError
+from triage.ledger import Ledger
 from triage.notes import check_mail
 from triage.observe import Visit, without_ours
+from triage.partial import answer_of
 from triage.plan import Action, Place, Selected
 from triage.prompts import Wording
 from triage.reading import Fetched
@@ -49,6 +51,19 @@ def look_at_drafts(visit: Visit, applier: Applier, wording: Wording) -> None:
     after = box.status(folder)
     if after is not None and not waits:
         store.save_folder(name, folder, FolderState.of(after, work.clock()))
+
+
+def drafted(visit: Visit) -> list[tuple[str, frozenset[str]]]:
+    """What each draft that stands or is held answers: the key of its message where that is known, and Message-IDs."""
+    held = Ledger(visit.work.store).held_drafts(visit.work.account.name)
+    found = [(op.action.key, answer_of(op.action.payload).answered) for op in held]
+    try:
+        visit.box.select(visit.abilities.drafts, readonly=True)
+    except RefusedError:
+        return found
+    uids = visit.box.starting_at(1)[-MOST_DRAFTS:]
+    gone = {uid for uid, flags in visit.box.flags(uids).items() if "\\Deleted" in flags}
+    return found + [("", answer.answered) for uid, answer in visit.box.answers(uids).items() if uid not in gone]
 
 
 def _settled(visit: Visit, uids: Sequence[int]) -> tuple[list[int], bool]:

@@ -14,7 +14,7 @@ from triage.facts import FLAGS, Facts, Flag
 from triage.ical import Invitation
 from triage.lexicon import pattern
 from triage.message import Message, Person
-from triage.sender import SenderKind, Standing
+from triage.sender import SenderKind, Standing, is_automatic
 from triage.text import sentences
 
 Label = Literal["homework", "behavior", "meeting_request", "praise"]
@@ -181,6 +181,8 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     doubted = tuple(flag for flag in flags if flag not in facts.flags and scores.asks[flag] < _ALARMING)
     safety = "safety" in flags and "safety" not in doubted
     bulk = "bulk" in flags
+    # A relay sends by program what a person wrote.
+    awaited = not bulk and (bool(standing.via) or not is_automatic(message))
     return Verdict(
         message_id=message.message_id,
         subject=message.subject,
@@ -192,7 +194,7 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
         confidence=round(confidence, 4),
         unsure=bool(reason),
         reason=reason,
-        needs_reply=school and not bulk and _holds("needs_reply", facts.asks, scores, thresholds),
+        needs_reply=school and awaited and _holds("needs_reply", facts.asks, scores, thresholds),
         urgent=school
         and not bulk
         and ((safety and scores.asks["urgent"] > 0.2) or _holds("urgent", facts.today, scores, thresholds)),

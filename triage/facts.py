@@ -15,7 +15,7 @@ from triage.dates import Due, find_dates
 from triage.lexicon import pattern, word_sets
 from triage.message import Message, Person
 from triage.people import find_child, find_teacher
-from triage.sender import Standing, sender_standing
+from triage.sender import Standing, is_from_list, sender_standing
 from triage.text import sentences
 
 Flag = Literal["plan", "safety", "bulk"]
@@ -74,9 +74,7 @@ def names_plan(words: Iterable[str]) -> bool:
 
 
 def _bulk(message: Message) -> frozenset[Flag]:
-    marks = ("list-id", "list-unsubscribe")
-    by_header = any(mark in message.headers for mark in marks)
-    by_header |= message.header("precedence").lower() in ("bulk", "list", "junk")
+    by_header = "list-unsubscribe" in message.headers or is_from_list(message)
     return frozenset({"bulk"}) if by_header or pattern("to_many").search(message.parts.own[:400]) else frozenset()
 
 

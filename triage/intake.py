@@ -6,11 +6,12 @@ and tried again, and after three passes left in peace.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from triage.apply import Applier, Outcome, in_groups
+from triage.beside import drafted
 from triage.classify import Verdict, unreadable_json
 from triage.cooling import held_until
 from triage.errors import MailboxError, RefusedError
@@ -235,6 +236,8 @@ def _plan_all(visit: Visit, entries: Sequence[_Entry]) -> dict[str, list[Action]
     """Each message's actions, by key; a message that is not in the result is none of ours to remember."""
     work, report = visit.work, visit.report
     planned: dict[str, list[Action]] = {}
+    wanted = visit.abilities.drafts and any(entry.judgement.draft for entry in entries)
+    threads = drafted(visit) if wanted else []
     for entry in entries:
         judged = entry.judgement
         if judged.ours or judged.from_self:
@@ -246,7 +249,13 @@ def _plan_all(visit: Visit, entries: Sequence[_Entry]) -> dict[str, list[Action]
             report.troubles.append(f"{entry.named}: {judged.error}")
         else:
             report.school += judged.verdict.school
-            actions = plan(_case(work, entry, judged.verdict), visit.abilities, work.config.filing, work.config.prompts)
+            case = _case(work, entry, judged.verdict)
+            thread = frozenset(filter(None, (judged.message_id, *judged.answers)))
+            if any(thread & answered for key, answered in threads if key != entry.key):
+                # At most one draft a thread, as long as the first stands.
+                case = replace(case, draft=None)
+            actions = plan(case, visit.abilities, work.config.filing, work.config.prompts)
+            threads += [(entry.key, thread) for action in actions if action.kind == "draft"]
         planned[entry.key] = actions
         if work.dry_run:
             _count(report, judged.verdict, actions)

@@ -197,7 +197,7 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
         recipients=tuple(person.address for person in message.recipients[:10]),
         reply_to=tuple(person.address for person in message.reply_to[:3]),
         gist=find_gist(message) if verdict.school or verdict.unsure else None,
-        answers=tuple(dict.fromkeys([message.in_reply_to, *message.references[-10:]])) if message.in_reply_to else (),
+        answers=tuple(dict.fromkeys(filter(None, [message.in_reply_to, *message.references[-10:]]))),
     )
 
 

@@ -116,6 +116,15 @@ class Ledger:
         )  # fmt: skip
         return [op_of(row) for row in rows]
 
+    def held_drafts(self, account: str) -> list[Op]:
+        """Drafts that wait for their time, or to be taken by the server."""
+        return [
+            op_of(row)
+            for row in self._store.rows(
+                "SELECT * FROM op WHERE account = ? AND kind = 'draft' AND state = 'held' ORDER BY id", account
+            )
+        ]
+
     def held(self, now: datetime) -> int:
         """How many messages wait for their time."""
         rows = self._store.rows(

@@ -9,7 +9,7 @@ from typing import Any
 from triage.draft import Finding
 from triage.message import Message
 from triage.prompts import Card, Wording
-from triage.sender import answer_address, is_answerable
+from triage.sender import answer_address, is_answerable, is_automatic, is_from_list
 from triage.text import one_line
 
 # What is longer is not quoted whole: the mail itself is at hand.
@@ -29,8 +29,8 @@ def note_mail(text: str, card: Card, message: Message, to: str) -> EmailMessage:
 
 
 def draft_mail(card: Card, message: Message, to: str, wording: Wording) -> EmailMessage | None:
-    """An unsent reply for the Drafts folder, the mail quoted beneath; None where an answer by mail reaches nobody."""
-    if not is_answerable(message):
+    """An unsent reply for the Drafts folder, the mail quoted beneath; None where it would reach nobody or too many."""
+    if not is_answerable(message) or is_automatic(message) or is_from_list(message):
         return None
     mail = _answer(message)
     mail["From"] = to

@@ -322,6 +322,18 @@ def answer_address(message: Message) -> Person:
     return next(iter(message.reply_to), message.sender)
 
 
+def is_automatic(message: Message) -> bool:
+    """Whether a program sent it, and nobody waits for an answer (RFC 3834, 2 and 5)."""
+    submitted = re.split(r"[\s;(]", message.header("auto-submitted").lower().strip(), maxsplit=1)[0]
+    bounce = re.sub(r"\s", "", message.header("return-path")) == "<>"
+    return submitted not in ("", "no") or bounce or message.header("precedence").lower().strip() == "auto_reply"
+
+
+def is_from_list(message: Message) -> bool:
+    """Whether the header fields say that it went to a list."""
+    return "list-id" in message.headers or message.header("precedence").lower().strip() in ("bulk", "list", "junk")
+
+
 _UNREAD = re.compile(r"(?i)(no-?reply|do-?not-?reply|donotreply|notifications?|mailer|alerts?)\b")
 
 
