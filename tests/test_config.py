@@ -95,6 +95,7 @@ def test_plain_on_loopback(tmp_path: Path, host: str) -> None:
         (ACCOUNT + 'security = "none"', 'security = "none" is only for a loopback host'),
         (ACCOUNT + 'password_command = "pass show"', "accounts[1].password_command: must be a list in brackets"),
         (ACCOUNT + "password_command = []", "accounts[1].password_command: must not be empty"),
+        (ACCOUNT + 'password_command = ["pass"]\npassword_file = "/x"', "exclude each other"),
         (ACCOUNT + 'oauth2_provider = "yahoo"', 'accounts[1].oauth2_provider: must be one of "google" or "microsoft"'),
         (ACCOUNT + 'oauth2_provider = {scope = "x"}', "accounts[1].oauth2_provider.token_endpoint: is missing"),
         (ACCOUNT + ACCOUNT, 'accounts: "home" stands there twice'),

@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,30 +19,42 @@ linux = pytest.mark.skipif(
     sys.platform != "linux", reason="gnome-keyring is Linux's; elsewhere the keyring is the user's"
 )
 
-# keyring takes a backend by name from the environment; each of these behaves as one that was met in the world.
+# keyring takes a backend by name from the environment, and whatever is installed into its chain.
 BACKENDS = """
 from keyring.backend import KeyringBackend
-from keyring.errors import KeyringLocked
+from keyring.backends.chainer import ChainerBackend
+from keyring.backends.SecretService import Keyring
 
-class _Kept(KeyringBackend):
+class PlaintextKeyring(KeyringBackend):
     priority = 1
     def get_password(self, service, username): return None
     def set_password(self, service, username, password): pass
-    def delete_password(self, service, username): pass
 
-class PlaintextKeyring(_Kept): pass
-class Forgetful(_Kept): pass
-class HalfDead(_Kept):
-    def get_password(self, service, username): raise ZeroDivisionError("org.freedesktop.DBus.Error: secret-canary")
-    set_password = get_password
-class Locked(_Kept):
-    def get_password(self, service, username): raise KeyringLocked("canary")
-    set_password = get_password
+class Unknown(PlaintextKeyring): pass
+Chain = type("Chain", (ChainerBackend,), {"backends": [Keyring(), PlaintextKeyring()], "priority": 10})
+Empty = type("Empty", (ChainerBackend,), {"backends": [], "priority": 10})
+"""
+# How the Secret Service behaves where something is wrong with it, each as it was met in the world.
+SICK = """
+from keyring.backends.SecretService import Keyring
+from keyring.errors import KeyringLocked
+
+Keyring.priority = 5
+
+def half_dead(*_): raise ZeroDivisionError("org.freedesktop.DBus.Error: secret-canary")
+def locked(*_): raise KeyringLocked("canary")
+def forgetful(*_): return None
+
+Keyring.get_password = Keyring.set_password = {name}
 """
 
 
 def with_backend(folder: Path, name: str) -> dict[str, str]:
-    (folder / "strange_backends.py").write_text(BACKENDS)
+    if "." in name:
+        (folder / "strange_backends.py").write_text(BACKENDS)
+    else:
+        (folder / "sitecustomize.py").write_text(SICK.replace("{name}", name))
+        name = "keyring.backends.SecretService.Keyring"
     path = f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     return {**os.environ, "PYTHONPATH": path, "PYTHON_KEYRING_BACKEND": name}
 
@@ -104,11 +117,14 @@ def test_a_password_is_kept_in_a_real_keyring(keyring_home: Household, tmp_path:
     ("backend", "words"),
     [
         ("keyring.backends.fail.Keyring", "this machine has no keyring"),
-        ("keyring.backends.null.Keyring", "does not protect passwords"),
-        ("strange_backends.PlaintextKeyring", "does not protect passwords"),
-        ("strange_backends.HalfDead", "cannot be"),
-        ("strange_backends.Locked", "unlock it"),
-        ("strange_backends.Forgetful", "password"),
+        ("strange_backends.Empty", "this machine has no keyring"),
+        ("keyring.backends.null.Keyring", "is not known to protect passwords"),
+        ("strange_backends.PlaintextKeyring", "is not known to protect passwords"),
+        ("strange_backends.Unknown", "is not known to protect passwords"),
+        ("strange_backends.Chain", "is not known to protect passwords"),
+        ("half_dead", "(ZeroDivisionError)"),
+        ("locked", "unlock it"),
+        ("forgetful", "password"),
     ],
 )
 def test_a_keyring_that_is_none_is_told_in_one_sentence(
@@ -127,8 +143,114 @@ def test_a_keyring_that_is_none_is_told_in_one_sentence(
         assert sum(line.startswith("triage: ") for line in done.stderr.splitlines()) == 1
 
 
+# --- A machine without a keyring -----------------------------------------------------------------------------
+
+posix = pytest.mark.skipif(os.name == "nt", reason="there are no such modes")
+
+
+def headless(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring", **more}
+
+
+def name_file(home: Household, path: Path) -> None:
+    text = home.config_file.read_text()
+    home.config_file.write_text(text.replace('name = "home"', f'name = "home"\npassword_file = "{path}"'))
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o400, 0o600])
+def test_a_credential_of_systemd_is_found_by_its_name(keyring_home: Household, tmp_path: Path, mode: int) -> None:
+    """No key names it; where the service has none, the keyring is asked as ever."""
+    given = tmp_path / "given"
+    given.mkdir(mode=0o700)
+    environment = headless(CREDENTIALS_DIRECTORY=str(given))
+    assert "this machine has no keyring" in run(keyring_home, environment, "once").stderr
+    (given / "triage-home").write_text(f"{PASSWORD}\n")
+    (given / "triage-home").chmod(mode)
+    done = run(keyring_home, environment, "once")
+    assert done.returncode == 0, done.stderr
+    assert "credential triage-home" in run(keyring_home, environment, "doctor").stdout
+
+
+@posix
+def test_a_password_is_kept_in_a_file_of_ones_own(keyring_home: Household, tmp_path: Path) -> None:
+    """`triage password` writes it, for its owner alone, over one that was open to all too."""
+    path = tmp_path / "secret"
+    path.write_text("old")
+    path.chmod(0o644)
+    name_file(keyring_home, path)
+    assert run(keyring_home, headless(), "password", "home").returncode == 0
+    assert (path.read_text(), path.stat().st_mode & 0o777) == (f"{PASSWORD}\n", 0o600)
+    done = run(keyring_home, headless(), "once")
+    assert done.returncode == 0, done.stderr
+    assert f"password_file ({path})" in run(keyring_home, headless(), "doctor").stdout
+
+
+def _as_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+def _as_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir(mode=0o700)
+
+
+@posix
+@pytest.mark.parametrize("source", ["file", "credential"])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.chmod(0o604), "chmod 600"),
+        (lambda path: path.chmod(0o602), "chmod 600"),
+        (_as_pipe, "is no plain file"),
+        (_as_folder, "is no plain file"),
+        (lambda path: path.write_text(f"\n{PASSWORD}"), "first line is empty"),
+    ],
+)
+def test_a_file_that_is_not_for_one_alone_is_refused(
+    keyring_home: Household, tmp_path: Path, source: str, spoil: Callable[[Path], object], words: str
+) -> None:
+    """Exit code 3 and one sentence, without the secret."""
+    path = tmp_path / "triage-home"
+    path.write_text(PASSWORD)
+    path.chmod(0o600)
+    spoil(path)
+    if source == "file":
+        name_file(keyring_home, path)
+    done = run(keyring_home, headless(CREDENTIALS_DIRECTORY=str(tmp_path)), "once")
+    assert done.returncode == 3, done.stderr
+    assert words in done.stderr
+    assert PASSWORD not in done.stderr
+    assert sum(line.startswith("triage: ") for line in done.stderr.splitlines()) == 1
+
+
+@posix
+def test_a_file_that_a_group_reads_is_refused_and_a_missing_one_told(tmp_path: Path) -> None:
+    """Of systemd's own the group's bits are those of its access list, where the file is root's."""
+    path = tmp_path / "secret"
+    mine = account().model_copy(update={"password_command": None, "password_file": path})
+    with pytest.raises(CredentialError, match="no such file; run `triage password home`"):
+        secret_of(mine)
+    path.write_text("x")
+    path.chmod(0o640)
+    with pytest.raises(CredentialError, match="others can read it"):
+        secret_of(mine)
+
+
+@posix
+def test_no_process_with_a_secret_dumps_core(household: Household, tmp_path: Path) -> None:
+    """Told by a command that `triage` started: limits are inherited."""
+    out = tmp_path / "limits"
+    program = f"import resource; open({str(out)!r}, 'w').write(str(resource.getrlimit(resource.RLIMIT_CORE)))"
+    text = household.config_file.read_text()
+    household.config_file.write_text(text.replace("print('", f"{program}; print('"))
+    assert household.run("once").returncode == 0
+    assert out.read_text() == "(0, 0)"
+
+
 def account(*command: str) -> Account:
-    return Account(name="home", host="imap.example.com", username="x", password_command=command)
+    return Account(name="home", host="imap.example.com", username="x", password_command=command or None)
 
 
 def test_the_first_line_of_a_command_is_the_secret() -> None:

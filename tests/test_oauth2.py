@@ -189,6 +189,39 @@ def test_a_grant_that_the_keyring_does_not_take_is_not_lost(
     assert Grant.from_text(keyring["home oauth2"]).refresh_token in provider.refresh
 
 
+def test_a_grant_is_kept_in_a_file_of_ones_own(provider: Provider, tmp_path: Path) -> None:
+    """Where there is no keyring; each renewed one too, for its owner alone."""
+    path = tmp_path / "grant"
+    mine = account(provider, password_file=path)
+    credentials.store_grant(mine, sign_in_here(mine, "", browser(provider)))
+    first = path.read_text()
+    assert credentials.secret_of(mine)
+    assert path.read_text() != first
+    assert Grant.from_text(path.read_text()).refresh_token in provider.refresh
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("a password")
+    credentials.drop_access_token(mine)
+    with pytest.raises(CredentialError, match=r"password_file \(.*\) holds is no sign-in"):
+        credentials.secret_of(mine)
+
+
+def test_a_grant_may_be_a_credential_of_systemd(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is never written; what a provider gives in its place is known as long as the process lives."""
+    path = tmp_path / "triage-home"
+    mine = account(provider)
+    path.write_text(sign_in_here(mine, "", browser(provider)).to_text())
+    path.chmod(0o400)
+    first = path.read_text()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(credentials, "_grants", {})
+    assert credentials.secret_of(mine)
+    credentials.drop_access_token(mine)
+    assert credentials.secret_of(mine)
+    assert path.read_text() == first
+
+
 def test_an_answer_that_is_not_ours_is_refused(provider: Provider) -> None:
     """Another page in the same browser cannot slip a code in (state, RFC 6749 section 10.12)."""
 

@@ -138,6 +138,7 @@ class Account(Table):
     ) = None
     oauth2_client_id: Line | None = None
     password_command: Annotated[tuple[Line, ...], Field(min_length=1)] | None = None
+    password_file: Path | None = None
     folder: Line = "INBOX"
     lookback_days: Annotated[int, Field(ge=0, le=3650)] = 30
 
@@ -145,6 +146,12 @@ class Account(Table):
     def imap_port(self) -> int:
         """The configured port, or the usual one of its security (RFC 8314: 993 for implicit TLS)."""
         return self.port or (993 if self.security == "tls" else 143)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Account":
+        if self.password_command is not None and self.password_file is not None:
+            raise _invalid("password_command and password_file exclude each other; keep the one that you use")
+        return self
 
     @model_validator(mode="after")
     def _plain_only_on_loopback(self) -> "Account":

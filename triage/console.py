@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from triage import __version__
 from triage.apply import StoppedError
 from triage.config import Config, default_config_path, default_state_path, load_config
+from triage.credentials import forbid_core_dumps
 from triage.errors import ModelError, TriageError, UsageError
 from triage.lock import StateLock, prepare_folder
 from triage.resources import corpus_path, is_damaged, is_outdated, model_path, own_model_path, shipped_model_path
@@ -128,6 +129,7 @@ def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
             outer: Settings = ctx.obj
             settings = Settings(config or outer.config, state or outer.state, verbose or outer.verbose)
             _set_up_logging(verbose=settings.verbose)
+            forbid_core_dumps()
             with _errors_as_sentences(verbose=settings.verbose):
                 function(settings, **arguments)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from triage.config import Account, Config, load_config
-from triage.credentials import backend_name
+from triage.credentials import source_of
 from triage.cycle import abilities_of
 from triage.errors import TriageError
 from triage.judge import Context, RawMail
@@ -103,8 +103,7 @@ def _account(session: Session, account: Account) -> Iterator[Finding]:
     except TriageError as error:
         yield Finding("fail", name, str(error), error.exit_code)
         return
-    source = "password_command" if account.password_command else f"keyring ({backend_name()})"
-    yield Finding("ok", name, f"secret found by {source}")
+    yield Finding("ok", name, f"secret found by {source_of(account)}")
     try:
         with session.connect(account) as box:
             yield Finding("ok", name, f"signed in to {account.host}:{account.imap_port} ({account.security})")

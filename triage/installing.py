@@ -101,7 +101,7 @@ def _first_sign_in(account: Account, console: setting_up.Console) -> None:
             if attempt == setting_up.TRIES - 1:
                 raise
         else:
-            store_secret(account.name, secret)
+            store_secret(account, secret)
             return
 
 
@@ -126,9 +126,8 @@ def password(
     settings: Settings,
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its name in the configuration.")],
 ) -> None:
-    """Store an account's password in the system's keyring (asked for, or read from standard input)."""
-    _account_named(settings, account)
-    store_secret(account, _asked_secret(f"Password for {account}: "))
+    """Store an account's password in its file or the keyring (asked for, or read from standard input)."""
+    store_secret(_account_named(settings, account), _asked_secret(f"Password for {account}: "))
     say("stored")
 
 
@@ -141,7 +140,7 @@ def sign_in(
         bool, typer.Option("--client-secret", help="Ask for the client's secret (Google's desktop clients have one).")
     ] = False,
 ) -> None:
-    """Sign in to an account with auth = "oauth2", and keep the grant in the system's keyring."""
+    """Sign in to an account with auth = "oauth2", and keep the grant in its file or the keyring."""
     account = _account_named(settings, name)
     if account.auth != "oauth2":
         raise UsageError(f'account "{name}": has auth = "{account.auth}"; run `triage password {name}`')
@@ -152,7 +151,7 @@ def sign_in(
     else:
         grant = oauth2.sign_in_here(account, client_secret, _open_browser)
     store_grant(account, grant)
-    say("signed in; the grant is kept in the keyring")
+    say(f"signed in; the grant is kept in {account.password_file or 'the keyring'}")
 
 
 def _account_named(settings: Settings, name: str) -> Account:
