@@ -16,7 +16,8 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"delivery", "undo", "train", "watcher"}),
     frozenset({"session"}),
     frozenset({"cycle"}),
-    frozenset({"beside", "intake"}),
+    frozenset({"intake"}),
+    frozenset({"beside"}),
     frozenset({"observe"}),
     frozenset({"fit_tone"}),
     frozenset({"adapt", "apply", "draft_figures", "fit", "worker"}),
@@ -52,7 +53,7 @@ SIDEWAYS = {
     ("config", "resources"),
 }
 # The rows that decide: no clock, no chance, no network, no process, no database.
-PURE = frozenset().union(*ROWS[16:])
+PURE = frozenset().union(*ROWS[17:])
 FORBIDDEN_IN_PURE = {
     "time",
     "random",

@@ -153,9 +153,9 @@ def test_hours_are_the_familys_where_a_relay_stamps_utc() -> None:
     assert due.at.isoformat() == "2026-01-09T15:15:00-05:00"
 
 
-def test_without_a_time_zone_of_its_own_the_configuration_means_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_time_zone_of_its_own_the_configuration_means_the_systems() -> None:
     """The same mail, the same family, and no key in the file."""
-    monkeypatch.setenv("TZ", "America/New_York")
     raw = b"From: x@remind.com\r\nDate: Sat, 07 Nov 2026 20:04:00 +0000\r\n\r\nCan we meet on 11/9 at 3:15?"
-    (due,) = find_facts(parse_message(raw), Config()).due
+    here = Config.model_construct(_fields_set=set(), timezone="America/New_York")
+    (due,) = find_facts(parse_message(raw), here).due
     assert due.at.isoformat() == "2026-11-09T15:15:00-05:00"

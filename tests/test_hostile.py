@@ -132,10 +132,14 @@ def test_what_was_encoded_twice_is_not_decoded_twice(dovecot: Dovecot, tmp_path:
         "From": f"{_encoded(inner)} <a@maplewood.k12.example>",
         "Subject": _encoded(inner),
         "Message_ID": f"<{inner}>",
-        "References": f"<{inner}>",
+        "References": f"<{inner}.2>",
         "Reply_To": f"{_encoded(inner)} <a@maplewood.k12.example>",
     }
-    mails = [letter(BODIES["meeting_request"], **{name: value}) for name, value in fields.items()]
+    # Each a thread of its own.
+    own = [
+        {"Message_ID": f"<{number}@x.example>"} | {name: value} for number, (name, value) in enumerate(fields.items())
+    ]
+    mails = [letter(BODIES["meeting_request"], **named) for named in own]
     filed = file_all(dovecot, tmp_path / "state", mails)
     assert_no_order_was_taken(filed, len(mails))
     # Of each a note and a draft, and the digest.

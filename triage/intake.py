@@ -102,8 +102,9 @@ def _judged(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[_
 def _read(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[Fetched]:
     """What could not be read before is asked for alone, so that it spoils no answer about other mail."""
     store, name, box = visit.work.store, visit.work.account.name, visit.box
-    proof = list(store.keys_in(name, selected.folder, selected.uidvalidity, newest=1))
     unread = store.unread(name, selected.folder, selected.uidvalidity)
+    known = store.keys_in(name, selected.folder, selected.uidvalidity, newest=len(unread) + 1)
+    proof = [uid for uid in known if uid not in unread][:1]
     yield from box.read([uid for uid in uids if uid not in unread], proof=proof)
     for uid in unread.intersection(uids):
         yield from box.read([uid], proof=proof)
