@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from triage.classify import ASKS, LABELS, PRIMARIES, DateScore, Scores, Thresholds, classify, unreadable_json
 from triage.config import Config
 from triage.dates import find_dates
-from triage.facts import Facts, Flag, find_facts
+from triage.facts import Facts, find_facts
 from triage.message import Person, parse_message
 from triage.sender import Standing
 
@@ -123,21 +123,39 @@ def test_doubt_and_other_languages_go_to_review() -> None:
     """With the reason in words."""
     doubtful = classify(MESSAGE, FACTS, scores(behavior=0.9, sure=0.4), Thresholds(sure=0.5))
     assert (doubtful.unsure, doubtful.reason) == (True, "it is not clear what this mail is about")
-    foreign = classify(MESSAGE, replace(FACTS, language="vi"), USUAL, Thresholds())
+    foreign = classify(MESSAGE, replace(FACTS, language="vi", standing=Standing("platform")), USUAL, Thresholds())
     assert "another language" in foreign.reason
 
 
-def test_another_language_goes_to_review_where_it_may_be_the_schools() -> None:
-    """The model sees little of a school's mail in German; its newsletters and plainly other mail stay."""
-    german = replace(FACTS, language="de")
-    cases: tuple[tuple[float, frozenset[Flag], bool], ...] = (
-        (0.3, frozenset(), True),
-        (0.02, frozenset(), False),
-        (0.3, frozenset({"bulk"}), False),
-    )
-    for school, flags, review in cases:
-        verdict = classify(MESSAGE, replace(german, flags=flags), scores(school=school), Thresholds())
-        assert (verdict.unsure, "another language" in verdict.reason) == (review, review)
+@pytest.mark.parametrize(
+    ("sender", "subject", "text", "language", "review"),
+    [
+        (
+            "berger@grundschule-nord.example",
+            "Elternabend",
+            "Der Elternabend der Klasse 3b ist im Klassenzimmer.",
+            "de",
+            True,
+        ),
+        ("dupont@freemail.example", "Devoirs", "Votre fille n'a pas rendu son devoir en classe.", "fr", True),
+        ("li@freemail.example", "通知", "各位家长，明天学校放假。请检查 作业。", "zh", True),
+        ("opa@freemail.example", "Sonntag", "Am Sonntag gibt es Kuchen. Bringt ihr die Kinder mit?", "de", False),
+        ("billet@train.example", "Votre billet", "Voici votre billet pour le voyage en seconde classe.", "fr", False),
+        ("jens@firma.example", "Besprechung", "Können wir die Besprechung am Montag verlegen?", "de", False),
+    ],
+)
+@pytest.mark.parametrize("likely", [0.01, 0.99])
+def test_a_strangers_mail_in_another_language_is_looked_at_where_it_speaks_of_school(
+    sender: str, subject: str, text: str, language: str, review: bool, likely: float
+) -> None:
+    """The model does not know the language, and took a ticket for a train for the school's: it has no say."""
+    message = parse_message(f"From: {sender}\r\nSubject: {subject}\r\n\r\n{text}\r\n".encode())
+    verdict = classify(message, replace(FACTS, language=language), scores(school=likely), Thresholds())
+    assert (verdict.school, verdict.unsure, "another language" in verdict.reason) == (review, review, review)
+    newsletter = replace(FACTS, language=language, flags=frozenset({"bulk"}))
+    assert not classify(message, newsletter, scores(school=likely), Thresholds()).school
+    known = replace(FACTS, language=language, standing=Standing("known"))
+    assert classify(message, known, scores(school=likely), Thresholds()).unsure
 
 
 def test_of_equals_the_order_of_precedence_decides() -> None:

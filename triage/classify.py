@@ -4,6 +4,7 @@ A label is what a mail is about (several at once are normal), its primary the on
 `unsure` says that a wrong filing is likelier than the thresholds allow: such a mail goes to Review.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,8 +30,8 @@ ASKS: tuple[Ask, ...] = get_args(Ask)
 SURELY_SCHOOL = 0.8
 # Below it a flag is named for caution alone: by folds over authors four true ones in 772 lie there, and 319 false ones.
 _ALARMING = 0.02
-# In a language that the model was not trained on it sees little of a school's mail, and less of other mail.
-_PERHAPS_SCHOOL = 0.1
+# A stranger's mail in a language that the model does not know is looked at where so many words speak of school.
+_SCHOOL_WORDS = 2
 FORGED = "its words and sender look to the model like those of forged school mail"
 # The languages that the model was trained on.
 KNOWN_LANGUAGES = frozenset({"en", "es"})
@@ -169,7 +170,8 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     """Combine what the mail states with what it probably means."""
     facts = replace(facts, standing=_standing(facts.standing, scores, thresholds))
     standing = facts.standing
-    school = _is_school(facts, scores, thresholds)
+    foreign = facts.language not in KNOWN_LANGUAGES
+    school = _may_be_schools(message, facts) if foreign else _is_school(facts, scores, thresholds)
     invited = _invitation(message) if school and "bulk" not in facts.flags else None
     meets = invited is not None and not invited.cancelled
     labels = _labels(scores, thresholds, meets=meets) if school else ()
@@ -273,6 +275,15 @@ def _is_school(facts: Facts, scores: Scores, thresholds: Thresholds) -> bool:
     return scores.school >= thresholds.school
 
 
+def _may_be_schools(message: Message, facts: Facts) -> bool:
+    """Mail in a language that the model was not trained on: by who writes and of what, not by its probabilities."""
+    if facts.standing.kind != "unknown":
+        return facts.standing.kind != "suspicious"
+    domain = re.sub(r"[.-]", " ", message.sender.domain)
+    said = f"{message.sender.name}\n{domain}\n{message.subject}\n{message.parts.own}".lower()
+    return "bulk" not in facts.flags and len(set(pattern("school_words").findall(said))) >= _SCHOOL_WORDS
+
+
 def _labels(scores: Scores, thresholds: Thresholds, *, meets: bool) -> tuple[Label, ...]:
     return tuple(
         label
@@ -304,11 +315,10 @@ def _doubt(facts: Facts, scores: Scores, thresholds: Thresholds, confidence: flo
     """Why the mail should be looked at by a person, empty where it need not."""
     if facts.standing.kind == "suspicious":
         return "; ".join(facts.standing.warnings) if scores.school >= thresholds.school else ""
-    foreign = facts.language not in KNOWN_LANGUAGES
-    if foreign and (school or (scores.school >= _PERHAPS_SCHOOL and "bulk" not in facts.flags)):
-        return f'it is written in another language ("{facts.language}")'
     if not school:
         return ""
+    if facts.language not in KNOWN_LANGUAGES:
+        return f'it is written in another language ("{facts.language}")'
     return "it is not clear what this mail is about" if confidence < thresholds.sure else ""
 
 
