@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 
 from tests.support.dovecot import PASSWORD, Dovecot, start_dovecot
+from tests.support.faults import FaultProxy
 from triage.config import Account, Config
 
 hypothesis.settings.register_profile(
@@ -176,3 +177,11 @@ def run_triage(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str
 def has_program(name: str) -> bool:
     """Whether a program is installed."""
     return shutil.which(name) is not None
+
+
+@pytest.fixture
+def proxy(dovecot: Dovecot) -> Iterator[FaultProxy]:
+    """A line to the server on which every command may fail."""
+    standing = FaultProxy(dovecot.plain_port)
+    yield standing
+    standing.stop()

@@ -1,7 +1,7 @@
 """What servers answer that Dovecot does not, or not in its usual way: from behind a proxy that rewrites its words."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,13 +17,6 @@ from triage.mailbox import Mail, Mailbox
 
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
 GMAIL = "IMAP4rev1 UIDPLUS MOVE IDLE NAMESPACE X-GM-EXT-1"
-
-
-@pytest.fixture
-def proxy(dovecot: Dovecot) -> Iterator[FaultProxy]:
-    standing = FaultProxy(dovecot.plain_port)
-    yield standing
-    standing.stop()
 
 
 @pytest.fixture

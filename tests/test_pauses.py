@@ -35,13 +35,6 @@ CANARY = "Maya-canary-4711"
 
 
 @pytest.fixture
-def proxy(dovecot: Dovecot) -> Iterator[FaultProxy]:
-    standing = FaultProxy(dovecot.plain_port)
-    yield standing
-    standing.stop()
-
-
-@pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Callable[[int], str]:
     """All that was logged, by whomever, from a level on."""
     caplog.set_level(logging.DEBUG)
