@@ -6,7 +6,7 @@ import pytest
 
 from triage.calmer import calmer, findings_of
 from triage.config import Language
-from triage.draft import TONES, Kind, Limits, Tones, own_spans, remarks
+from triage.draft import TONES, Kind, Limits, Remark, Tones, own_spans, remarks
 from triage.prompts import word_table
 from triage.voice import lowered
 
@@ -372,3 +372,10 @@ def test_a_teacher_and_the_own_child_keep_their_names() -> None:
 def test_words_stay_words_and_names_stay_names(loud: str, quiet: str) -> None:
     """No "I AM so angry", no "maya", no mark that opens and does not close."""
     assert lowered(loud, {"maya"}) == quiet
+
+
+def test_a_lone_spanish_sentence_is_answered_in_spanish() -> None:
+    """Though the family's language is another, and it holds none of the small words that tell languages apart."""
+    text = "Usted nunca me contesta."
+    (found,) = findings_of([Remark(0, len(text), text, "absolute")], text, "en")
+    assert found.instead.startswith("Esto ha pasado")

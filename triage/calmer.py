@@ -49,7 +49,8 @@ def _language_of(draft: str, usual: Language) -> Language:
     """The language that a draft is in; where its words do not tell, the family's."""
     said = re.findall(r"[^\W\d_]+", draft.lower())
     counts = {code: sum(word in word_sets("function_words")[code] for word in said) for code in LANGUAGES}
-    counts["es"] += len(re.findall(r"[¿¡ñáéíóú]", draft.lower()))
+    # A sentence or two may hold none of the small words.
+    counts["es"] += len(re.findall(r"[¿¡ñáéíóú]|\b(?:ustedes|usted|nunca|siempre)\b", draft.lower()))
     best = max(LANGUAGES, key=lambda code: counts[code])
     return best if counts[best] > counts[usual] else usual
 
