@@ -16,6 +16,7 @@ import keyring.backend  # noqa: TID251 - the one place
 import keyring.errors  # noqa: TID251 - the one place
 
 from triage.config import Account
+from triage.disk import write_whole
 from triage.errors import CredentialError
 from triage.oauth2 import AccessToken, Grant, renew
 
@@ -187,14 +188,8 @@ def _refuse_shared(found: os.stat_result, where: str, *, acl: bool) -> None:
 
 def _write_private(path: Path, text: str, where: str) -> None:
     """Write a file whole or not at all, for its owner alone. Raises `CredentialError`."""
-    beside = path.with_name(f"{path.name}.new")
     try:
-        beside.unlink(missing_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(f"{text}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_whole(path, f"{text}\n".encode())
     except OSError as error:
         raise CredentialError(f"{where}: password_file ({path}): cannot be written ({error.strerror})") from None
 

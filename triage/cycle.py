@@ -32,6 +32,7 @@ from triage.plan import (
 )
 from triage.prompts import Wording
 from triage.rows import FolderState, Op
+from triage.traces import take_up
 
 # A watched folder that held at least so many messages and now holds none was emptied by accident, or reset.
 EMPTIED_FROM = 20
@@ -55,6 +56,8 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     if not work.dry_run:
         complete_corrections(visit)
         observe(visit)
+        if before is None:
+            take_up(visit)
         selected = box.select(account.folder)
     intake = Intake(visit, applier, selected, first=before is None)
     uids = new_in(visit, selected, before)

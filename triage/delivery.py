@@ -6,7 +6,7 @@ looks for the mail, and appends it only if it is not there.
 
 import re
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from triage.awaiting import waiting_of
 from triage.config import Account, Config
 from triage.days import digest_end, digest_start
 from triage.digest import Day, Digest, build_digest, to_html, to_mail, to_text
+from triage.disk import write_whole
 from triage.errors import RefusedError, StoreError
 from triage.ledger import Ledger
 from triage.mailbox import Mail, Mailbox
@@ -105,6 +106,8 @@ def deliver(session: Session, day: date) -> bool:
         with session.connect(account) as box:
             if known is not None and known.account == account.name and _stands(box, known, account.folder):
                 delivery = known
+            elif store.last_delivery() is None and _was_delivered(box, account.folder, day, config.zone):
+                pass
             else:
                 delivery = _append(session, box, account, delivery, digest)
     with store.transaction():
@@ -144,14 +147,20 @@ def _stands(box: Mailbox, known: Delivery, folder: str) -> bool:
     return known.message_id in box.message_ids(box.starting_at(start)).values()
 
 
+def _was_delivered(box: Mailbox, folder: str, day: date, zone: tzinfo) -> bool:
+    """Whether a state that was lost had delivered the digest of a local date."""
+    box.select(folder, readonly=True)
+    headers = box.answers(box.since(day - timedelta(days=1))).values()
+    return any(one.ours == "digest" and one.at and one.at.astimezone(zone).date() == day for one in headers)
+
+
 def write_files(digest: Digest, wording: Wording, folder: Path) -> Path:
     """Write the digest as text and HTML, for the owner alone; returns the HTML file. Raises `StoreError`."""
     page = folder / f"{digest.date}.html"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path, text in ((page, to_html(digest, wording)), (page.with_suffix(".txt"), to_text(digest, wording))):
-            path.touch(mode=0o600)
-            path.write_text(text, encoding="utf-8")
+            write_whole(path, text.encode())
     except OSError as error:
         raise StoreError(f"{folder}: the digest cannot be written ({error.strerror})") from None
     return page

@@ -5,9 +5,9 @@ With `model`, `tone`, `features` and `fit` the only importer of scikit-learn and
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ import numpy.typing as npt
 import sklearn  # noqa: TID251 - part of the model
 import skops.io  # noqa: TID251 - part of the model
 
+from triage.disk import write_whole
 from triage.errors import ModelError
 from triage.features import First, Linear, Net, quantized, restored
+from triage.lock import turn
 from triage.second import Floats
 
 
@@ -31,20 +33,19 @@ def save_content(content: Mapping[str, Any], version: int, path: Path, base: Pat
         "format": version,
         "sha256": hashlib.sha256(raw).hexdigest(),
         # Between the two writes below the old file stands beside the new manifest.
-        "before": _hash_of(path),
+        "before": None,
         "base": base and _hash_of(base),
         "scikit-learn": sklearn.__version__,
     }
+    # A shipped model is for everybody who may use the program.
+    mode = 0o644 if base is None else 0o600
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for target, data in ((_manifest(path), (json.dumps(manifest, indent=1) + "\n").encode()), (path, raw)):
-            beside = target.with_name(f"{target.name}.new")
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                # Else a machine that loses its power may be left with the name and without the content.
-                os.fsync(file.fileno())
-            beside.replace(target)
+        # The daemon and a command may both learn from the same corrections: one file, and its own manifest.
+        with turn(path.parent) if base is not None else nullcontext():
+            manifest["before"] = _hash_of(path)
+            write_whole(_manifest(path), (json.dumps(manifest, indent=1) + "\n").encode(), mode)
+            write_whole(path, raw, mode)
     except OSError as error:
         raise ModelError(f"{path}: the model cannot be written ({error.strerror}); name another file with -o") from None
 

@@ -1,7 +1,9 @@
 """The state folder: made for its owner alone, and held by one process at a time."""
 
+import errno
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -38,6 +40,16 @@ class StateLock:
     def __exit__(self, *_exc: object) -> None:
         self._holder.unlink(missing_ok=True)
         self._lock.release()
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """One process at a time writes in this folder; others wait up to a minute. Raises `OSError`."""
+    try:
+        with filelock.FileLock(folder / "lock", timeout=60):
+            yield
+    except filelock.Timeout as error:
+        raise OSError(errno.EBUSY, "another triage is writing there") from error
 
 
 def prepare_folder(folder: Path) -> None:

@@ -288,8 +288,8 @@ class Mailbox:
         return found
 
     def answers(self, uids: Sequence[int]) -> dict[int, Answer]:
-        """What header fields of sent messages say: to whom, when, what they answer; of what can be read."""
-        fields = "TO CC DATE SUBJECT MESSAGE-ID IN-REPLY-TO REFERENCES"
+        """What header fields of messages say: to whom, when, what they answer, whether ours; of what can be read."""
+        fields = "TO CC DATE SUBJECT MESSAGE-ID IN-REPLY-TO REFERENCES X-TRIAGE"
         return {uid: answer_of(value) for uid, value in self._fields(uids, fields, readable=True)}
 
     def _fields(self, uids: Sequence[int], names: str, *, readable: bool) -> Iterator[tuple[int, bytes]]:

@@ -21,7 +21,7 @@ MOST_NESTED = 50
 class Answer:
     """A sent message: the addresses that it went to, in lower case, the Message-IDs that it answers, its own fields.
 
-    `at` (aware) is None where its Date cannot be read.
+    `at` (aware) is None where its Date cannot be read; `ours` names what it is where this program wrote it.
     """
 
     recipients: frozenset[str]
@@ -29,10 +29,11 @@ class Answer:
     message_id: str
     subject: str
     at: datetime | None
+    ours: str = ""
 
 
 def answer_of(fields: bytes) -> Answer:
-    """Read the fields To, Cc, Date, Subject, Message-ID, In-Reply-To and References (RFC 5322, 3.6)."""
+    """Read the fields To, Cc, Date, Subject, Message-ID, In-Reply-To and References (RFC 5322, 3.6), and X-Triage."""
     read = email.message_from_bytes(fields)
     named = getaddresses([str(value) for name in ("to", "cc") for value in read.get_all(name, ())])
     ids = re.findall(r"<[^<>\s]+>", " ".join(str(read.get(name, "")) for name in ("in-reply-to", "references")))
@@ -43,6 +44,7 @@ def answer_of(fields: bytes) -> Answer:
         next(iter(own), ""),
         one_line(_decoded(str(read.get("subject", ""))), 200),
         _date(str(read.get("date", ""))),
+        str(read.get("x-triage", "")).strip(),
     )
 
 
