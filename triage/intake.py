@@ -117,6 +117,8 @@ def _settled(visit: Visit, fetched: Fetched, place: Place) -> bool:
         return False
     was_filed = known.status == "done" and known.judgement is not None and known.judgement["verdict"]["school"]
     elsewhere = known.place.folder != place.folder and not _just_filed(visit, fetched.key)
+    # Beside a copy of ours the original stands where it stood.
+    elsewhere = elsewhere and visit.work.config.filing.mode != "copy"
     if was_filed and elsewhere and not visit.work.dry_run:
         # The parent took it back into the watched folder: it is theirs, and is never filed again.
         with store.transaction():
