@@ -25,7 +25,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"connection", "credentials", "judge", "mailbox", "model", "store", "tone"}),
     frozenset({"oauth2", "reading"}),
     frozenset({"keeping"}),
-    frozenset({"date_view", "disk", "features", "lock", "partial", "rows"}),
+    frozenset({"date_view", "disk", "features", "idling", "lock", "partial", "rows"}),
     frozenset({"second"}),
     frozenset({"digest", "partnership"}),
     frozenset({"awaiting", "calmer", "cooling", "corpus", "notes", "record_pages"}),

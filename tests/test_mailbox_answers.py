@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.support.mail import a_mail
 from tests.support.wiretap import Wiretap
 from triage import mailbox, reading
 from triage.errors import LimitedError, MailboxError, RefusedError, TriageError
+from triage.idling import Idling
 from triage.mailbox import Mail, Mailbox
 
 NOW = datetime(2026, 1, 7, 15, 4, tzinfo=UTC)
@@ -332,6 +334,36 @@ def test_mail_that_came_just_before_idle_is_told_at_once(proxy: FaultProxy, open
         waiting.join(30)
         assert found == [True]
         assert box.select("INBOX").exists == 0
+
+
+def test_what_is_said_again_and_again_is_no_mail(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:
+    """Some servers tell the number of messages, or that they are there, whenever IDLE begins: no pass for that."""
+    with open_box() as box:
+        box.append("INBOX", [Mail(a_mail("homework"), (), datetime.now(UTC))])
+        box.select("INBOX", readonly=True)
+        proxy.replies = {"IDLE": "+ idling\r\n* 1 EXISTS\r\n* 1 RECENT\r\n* OK Still here"}
+        assert box.wait(1.2) is False
+        assert proxy.seen.count("IDLE") == 1
+        proxy.replies = {"IDLE": "+ idling\r\n* 1 EXPUNGE\r\n* 1 EXISTS"}
+        assert box.wait(500) is True
+
+
+def test_a_server_that_never_stops_talking_is_looked_at_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine minutes of it, on a clock of its own."""
+    now, looks = 0.0, 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def check(_seconds: float) -> list[tuple[object, ...]]:
+        nonlocal looks
+        looks += 1
+        return [(b"OK", b"Still here"), (3, b"EXISTS"), (1, b"FETCH", (b"FLAGS", ()))]
+
+    monkeypatch.setattr("triage.idling.time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
+    assert Idling("home", 3, check).grows(540) is False
+    assert looks <= 2 * 540 + 1
 
 
 @pytest.mark.parametrize("end", ["goodbye", "cut", "interrupted"])

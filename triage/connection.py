@@ -106,10 +106,10 @@ class _Client(imapclient.IMAPClient):  # type: ignore[misc]  # it has no types
             self._early.append(line)
 
     def idle_check(self, timeout: float | None = None) -> list[tuple[object, ...]]:
-        if any(re.match(rb"\* \d+ (EXISTS|RECENT)\b", line) for line in self._early):
-            return [(0, b"EXISTS")]
-        found: list[tuple[object, ...]] = super().idle_check(timeout)
-        return found
+        early, self._early = self._early, []
+        told = [re.match(rb"\* (\d+) (EXISTS|EXPUNGE)\b", line) for line in early]
+        found: list[tuple[object, ...]] = [(int(match[1]), match[2]) for match in told if match]
+        return found or list(super().idle_check(timeout))
 
     def _poll_socket(self, sock: socket.socket, timeout: float | None = None) -> object:
         # What came in one packet with the answer to IDLE was read with it, and no poll tells of it any more: asked

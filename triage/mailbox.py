@@ -21,6 +21,7 @@ from imapclient import imap_utf7  # noqa: TID251 - the one place
 from triage.config import Account
 from triage.connection import connect, deadline, shut, sign_in, translated
 from triage.errors import MailboxError, RefusedError
+from triage.idling import Idling
 from triage.partial import Answer, answer_of
 from triage.plan import Selected
 from triage.reading import (
@@ -65,6 +66,7 @@ class Mailbox:
         self._client = open_client()
         self._dead = self._interrupted = False
         self.selected: Selected | None = None
+        self._exists = 0
         try:
             with deadline(lambda: shut(self._client)), translated(account):
                 self.capabilities = frozenset(str(name, "ascii", "replace") for name in self._client.capabilities())
@@ -224,6 +226,7 @@ class Mailbox:
                     readonly = True
                     found = self._client.select_folder(folder, readonly=True)
                 self.selected = _selected(folder, found, read_only=readonly or b"READ-WRITE" not in found)
+                self._exists = self.selected.exists
         except RefusedError:
             raise RefusedError(f'account "{self._account}": folder "{folder}" cannot be opened; is it there?') from None
         return self.selected
@@ -412,24 +415,25 @@ class Mailbox:
     # --- Waiting ---
 
     def wait(self, seconds: float) -> bool:
-        """IDLE (RFC 2177) on the selected folder for at most `seconds`; True when something arrived.
+        """IDLE (RFC 2177) on the selected folder for at most `seconds`; True when it has grown.
 
         Raises `MailboxError` when the connection is found dead.
         """
         with self._command():
             self._client.idle()
-        started = time.monotonic()
-        # The watchdog of a command does not fit a wait; the poll below has a timeout of its own.
-        with translated(self._account):
-            answers = self._client.idle_check(timeout=0) or self._client.idle_check(timeout=seconds)
-        # At the end of a connection idle_check returns nothing, at once and for ever.
-        ended = not answers and time.monotonic() - started < 0.9 * seconds
-        if ended or any(answer[0] == b"BYE" for answer in answers):
+        idling = Idling(self._account, self._exists, lambda left: self._client.idle_check(timeout=left))
+        try:
+            # The watchdog of a command does not fit a wait; its polls have a timeout of their own.
+            with translated(self._account):
+                grown = idling.grows(seconds)
+        except MailboxError:
             self.interrupt()
-            raise MailboxError(f'account "{self._account}": the server ended the connection')
+            raise
         with self._command(30):
             _, late = self._client.idle_done()
-        return any(len(answer) > 1 and answer[1] in (b"EXISTS", b"RECENT") for answer in [*answers, *late])
+        grown |= idling.told(late)
+        self._exists = idling.exists
+        return grown
 
     def _check(self, argument: str) -> str:
         if re.search(r"[\x00-\x1f\x7f]", argument):

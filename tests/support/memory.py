@@ -13,6 +13,7 @@ from typing import Literal, Self, cast
 
 from triage.errors import MailboxError, RefusedError
 from triage.mailbox import Mail, Mailbox
+from triage.partial import Answer, answer_of
 from triage.plan import Selected
 from triage.reading import Fetched, Summary, content_key
 
@@ -176,6 +177,9 @@ class MemoryMailbox:
 
     def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
         return {uid: message.message_id for uid, message in self._chosen(uids).items()}
+
+    def answers(self, uids: Sequence[int]) -> dict[int, Answer]:
+        return {uid: answer_of(message.header) for uid, message in self._chosen(uids).items()}
 
     def read(self, uids: Sequence[int], *, proof: Sequence[int] = ()) -> Iterator[Fetched]:  # noqa: ARG002 - as above
         summaries = self.summaries(uids)
