@@ -117,6 +117,19 @@ def test_nothing_is_empty_and_nothing_is_left_open(language: str, situation: str
         assert text[0].isupper() or text[0] in "[¿“«", text
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_is_not_confirmed_is_not_called_a_forger(language: str) -> None:
+    """The exact address of a teacher that the own server could not confirm: the same next step, in milder words."""
+    forged, _ = cards(language, "suspicious")
+    unconfirmed, _ = cards(language, "suspicious", sender="unknown", warnings=("mx did not confirm it",))
+    assert unconfirmed.situation == "suspicious"
+    assert unconfirmed.next_step == forged.next_step
+    assert forged.reply.startswith(("Do not answer", "No responda"))
+    for milder, stern in ((unconfirmed.headline, forged.headline), (unconfirmed.pause, forged.pause)):
+        assert milder != stern
+    assert not re.search("Do not answer|No responda|Stop before|Deténgase", f"{unconfirmed.pause} {unconfirmed.reply}")
+
+
 @everything
 def test_no_word_that_inflames_blames_or_judges(language: str, situation: str, changes: dict[str, object]) -> None:
     """No accusation, no diagnosis, no law, no statistics, no exclamation."""

@@ -291,6 +291,7 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
         "work": _concern(verdict) == "homework",
         "signed": bool(name),
         "warning": "; ".join(verdict.warnings),
+        "forged": verdict.sender == "suspicious",
     }
 
 
