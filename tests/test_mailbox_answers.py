@@ -1,5 +1,6 @@
 """What servers answer that Dovecot does not, or not in its usual way: from behind a proxy that rewrites its words."""
 
+import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -406,6 +407,31 @@ def test_an_answer_that_makes_no_sense_is_an_error_of_ours(
         with pytest.raises(MailboxError, match="home"):
             verbs[verb](box)
         assert box.dead
+
+
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_after_an_answer_without_sense_a_new_connection_goes_on(
+    dovecot: Dovecot, proxy: FaultProxy, user: str, open_box: Callable[[], Mailbox], rebuilt: bool
+) -> None:
+    """In the same folder, with the others; but not in one that the server built anew meanwhile."""
+    deliver(dovecot, user, *(a_mail("homework", number=n) for n in (41, 42, 43)))
+
+    def reply_to(line: str) -> str:
+        asked = re.search(r"UID FETCH ([\d,:]+) ", line)
+        return "* 2 FETCH (UID 2 BODY[TEXT])\r\n{tag} OK done" if asked and ("2" in asked[1] or ":" in asked[1]) else ""
+
+    with open_box() as box:
+        box.select("INBOX", readonly=True)
+        before = proxy.connections
+        proxy.reply_to = reply_to
+        if rebuilt:
+            proxy.rewrite = [(rb"UIDVALIDITY \d+", b"UIDVALIDITY 7")]
+            with pytest.raises(MailboxError, match="rebuilt"):
+                box.keys([1, 2, 3], readable=True)
+            return
+        assert set(box.keys([1, 2, 3], readable=True)) == {1, 3}
+        assert proxy.connections > before
+        assert not box.dead
 
 
 def test_what_a_cut_connection_had_under_way_is_given_time(
