@@ -197,6 +197,63 @@ def test_a_message_elsewhere_that_cannot_be_read_keeps_no_mail_from_its_place(
         assert a_pass(session, days).error is None
 
 
+def hanging_up(days: Days, uids: set[int]) -> Callable[[str], str]:
+    """For a proxy's `reply_to`: whoever asks for the text of any of these messages is cut off."""
+    asked = failing(uids, BODY, "cut {uid}")
+
+    def reply_to(line: str) -> str:
+        if asked(line):
+            days.proxy.cut()
+        return ""
+
+    return reply_to
+
+
+def passes(session: Session, days: Days, number: int) -> list[str]:
+    """So many passes, and how each ended."""
+    ends = []
+    for _ in range(number):
+        try:
+            ends.append(f"filed {a_pass(session, days).filed}")
+        except MailboxError:
+            ends.append("cut")
+    return ends
+
+
+def test_a_message_at_which_the_server_hangs_up_keeps_no_other_from_its_place(days: Days) -> None:
+    """After two passes that end there each is asked for alone; what stands behind it is filed, and it is named."""
+    user = deliver(days, a_mail("homework", number=61), a_mail("homework", number=62), a_mail("praise", number=63))
+    days.proxy.reply_to = hanging_up(days, {2})
+    with days.session(user) as session:
+        assert passes(session, days, 3) == ["cut"] * 3
+        assert inbox(days, user) == {"<homework-62@test.example>", "<praise-63@test.example>"}
+        # Alone it is not to blame: the server may be failing at everything.
+        assert passes(session, days, 3) == ["cut"] * 3
+        assert not session.store.troubled()
+        with days.server.client(user) as client:
+            client.append("INBOX", a_mail("behavior", number=64))
+        assert passes(session, days, 2) == ["cut", "filed 0"]
+        assert inbox(days, user) == {"<homework-62@test.example>"}
+        (told,) = session.store.troubled()
+        assert (told.place.uid, told.error) == (2, "the mail server ends the connection when it is asked for it")
+
+
+def test_a_server_that_hangs_up_at_everything_is_no_fault_of_the_mail(days: Days) -> None:
+    """Nothing is counted against any message, and all is filed once the server is well."""
+    user = deliver(days, a_mail("not_school", number=70))
+    with days.session(user) as session:
+        assert passes(session, days, 1) == ["filed 0"]
+        with days.server.client(user) as client:
+            for number in range(71, 74):
+                client.append("INBOX", a_mail("homework", number=number))
+        days.proxy.reply_to = hanging_up(days, set(range(100)))
+        assert passes(session, days, 8) == ["cut"] * 8
+        assert not session.store.troubled()
+        days.proxy.let_be()
+        assert passes(session, days, 2) == ["filed 3", "filed 0"]
+    assert inbox(days, user) == {"<not_school-70@test.example>"}
+
+
 # --- A line that never holds -----------------------------------------------------------------------------
 
 

@@ -55,9 +55,9 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
         _join_again(visit, selected, before)
     if not work.dry_run:
         complete_corrections(visit)
-        observe(visit)
         if before is None:
-            take_up(visit)
+            take_up(visit, selected)
+        observe(visit)
         selected = box.select(account.folder)
     intake = Intake(visit, applier, selected, first=before is None)
     uids = new_in(visit, selected, before)

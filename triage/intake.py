@@ -40,13 +40,15 @@ from triage.plan import (
     files,
     plan,
 )
-from triage.reading import Fetched, Summary
+from triage.reading import Fetched, Summary, content_key
 from triage.rows import FolderState
 
 # The messages of a batch are judged together.
 BATCH = 100
 # So many are read, judged, planned and acted on before the next: what a line that drops then cannot take back.
 STRETCH = 200
+# What was being read so often in a row when the line broke is asked for alone: it may be what breaks it.
+OFTEN_CUT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +102,40 @@ def _judged(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[_
 
 
 def _read(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[Fetched]:
-    """What could not be read before is asked for alone, so that it spoils no answer about other mail."""
+    """Messages, or why they cannot be read; where the line breaks meanwhile, at what is noted for the next pass."""
     store, name, box = visit.work.store, visit.work.account.name, visit.box
-    unread = store.unread(name, selected.folder, selected.uidvalidity)
+    ledger, unread = Ledger(store), store.unread(name, selected.folder, selected.uidvalidity)
     known = store.keys_in(name, selected.folder, selected.uidvalidity, newest=len(unread) + 1)
     proof = [uid for uid in known if uid not in unread][:1]
-    yield from box.read([uid for uid in uids if uid not in unread], proof=proof)
-    for uid in unread.intersection(uids):
-        yield from box.read([uid], proof=proof)
+    times = ledger.cut_off(name, selected)
+    # It is the message's fault where the server hands out others.
+    alone = len(uids) == 1 and times.get(uids[0], 0) >= OFTEN_CUT
+    to_blame = alone and (visit.report.seen > 0 or any(not one.error for one in box.read(proof)))
+    left = dict.fromkeys(uids)
+    try:
+        for fetched in box.read(uids, proof=proof):
+            del left[fetched.summary.uid]
+            yield fetched
+    except MailboxError:
+        if not visit.work.dry_run:
+            with store.transaction():
+                ledger.set_cut_off(name, selected, times | {uid: times.get(uid, 0) + 1 for uid in left})
+                if to_blame:
+                    _save_cut(visit, Place(selected.folder, selected.uidvalidity, uids[0]))
+        raise
+    if times and not visit.work.dry_run:
+        ledger.set_cut_off(name, selected, {uid: number for uid, number in times.items() if uid not in uids})
+
+
+def _save_cut(visit: Visit, place: Place) -> None:
+    """A message at which the line breaks whenever it is asked for: one of those that cannot be read."""
+    store, name = visit.work.store, visit.work.account.name
+    key = content_key(f"{place.folder} {place.uidvalidity} {place.uid}".encode(), 0)
+    known, reason = store.message(name, key), "the mail server ends the connection when it is asked for it"
+    tries = known.tries if known is not None else 0
+    row = Stored(name, key, "", place, None, visit.work.clock(), "failed", tries, reason, frozenset(), None)
+    store.save_message(row)
+    store.set_status(name, key, "failed", reason)
 
 
 def _settled(visit: Visit, fetched: Fetched, place: Place) -> bool:
@@ -207,7 +235,7 @@ class Intake:
         Ledger(work.store).set_looked_at(work.account.name, self.selected, looked)
 
     def _planned(self, uids: Sequence[int]) -> Iterator[tuple[dict[str, _Entry], dict[str, list[Action]]]]:
-        for stretch in _stretches(self.visit, uids):
+        for stretch in _stretches(self.visit, self.selected, uids):
             self._open()
             entries = list(_judged(self.visit, self.selected, stretch))
             yield {entry.key: entry for entry in entries}, _plan_all(self.visit, entries)
@@ -221,10 +249,19 @@ class Intake:
             raise MailboxError(f'account "{self.visit.work.account.name}": folder "{folder}" was rebuilt meanwhile')
 
 
-def _stretches(visit: Visit, uids: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(uids), STRETCH):
-        visit.work.progress(start, len(uids))
-        yield uids[start : start + STRETCH]
+def _stretches(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Apart, and last, what may break the line, or could not be read before: it spoils nothing for other mail."""
+    store, name = visit.work.store, visit.work.account.name
+    unread = store.unread(name, selected.folder, selected.uidvalidity)
+    often = {uid for uid, times in Ledger(store).cut_off(name, selected).items() if times >= OFTEN_CUT}
+    together = [uid for uid in uids if uid not in unread | often]
+    stretches = [together[start : start + STRETCH] for start in range(0, len(together), STRETCH)]
+    stretches += [[uid] for uid in uids if uid in often - unread] + [[uid] for uid in uids if uid in unread]
+    done = 0
+    for stretch in stretches:
+        visit.work.progress(done, len(uids))
+        yield stretch
+        done += len(stretch)
     visit.work.progress(len(uids), len(uids))
 
 

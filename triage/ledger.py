@@ -4,7 +4,7 @@ Entries are added and never changed; adding one again changes nothing.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -207,20 +207,41 @@ class Ledger:
                 self._store.write(f"DELETE FROM {table}")  # noqa: S608  # nosec B608
         self._store.scrub()
 
-    # --- A large intake ---
+    # --- What a pass that was cut short leaves to the next ---
 
     def looked_at(self, account: str, folder: Selected) -> list[tuple[int, bool]]:
         """What a look at a large intake that was cut short found: UIDs of what is to be dealt with, and which move."""
-        rows = self._store.rows("SELECT value FROM meta WHERE name = ?", f"looked at {account}")
-        noted = json.loads(rows[0]["value"]) if rows else {}
-        same = noted.get("place") == [folder.folder, folder.uidvalidity]
-        return [(uid, moves) for uid, moves in noted["found"]] if same else []
+        return self._left(f"looked at {account}", folder)
 
     def set_looked_at(self, account: str, folder: Selected, found: Mapping[int, bool]) -> None:
         """Note it for a pass that takes up this one; nothing, when that is over."""
-        name = f"looked at {account}"
+        self._leave(f"looked at {account}", folder, sorted(found.items()))
+
+    def cut_off(self, account: str, folder: Selected) -> dict[int, int]:
+        """UIDs that were being read when the line broke, and how often in a row."""
+        return dict(self._left(f"cut off {account}", folder))
+
+    def set_cut_off(self, account: str, folder: Selected, times: Mapping[int, int]) -> None:
+        """Note them for the next pass; nothing, when all could be read."""
+        self._leave(f"cut off {account}", folder, sorted(times.items()))
+
+    def is_taken_up(self, account: str, folder: Selected) -> bool:
+        """Whether what an earlier state left in the mailbox is known."""
+        return bool(self._left(f"taken up {account}", folder))
+
+    def set_taken_up(self, account: str, folder: Selected) -> None:
+        """It is; a state that is rebuilt does not take over this."""
+        self._leave(f"taken up {account}", folder, [(0, 1)])
+
+    def _left(self, name: str, folder: Selected) -> list[tuple[int, Any]]:
+        rows = self._store.rows("SELECT value FROM meta WHERE name = ?", name)
+        noted = json.loads(rows[0]["value"]) if rows else {}
+        same = noted.get("place") == [folder.folder, folder.uidvalidity]
+        return [(uid, value) for uid, value in noted["found"]] if same else []
+
+    def _leave(self, name: str, folder: Selected, found: Sequence[tuple[int, int]]) -> None:
         if found:
-            noted = json.dumps({"place": [folder.folder, folder.uidvalidity], "found": sorted(found.items())})
+            noted = json.dumps({"place": [folder.folder, folder.uidvalidity], "found": found})
             self._store.write("INSERT OR REPLACE INTO meta VALUES (?, ?)", name, noted)
         elif self._store.rows("SELECT 1 FROM meta WHERE name = ?", name):
             self._store.write("DELETE FROM meta WHERE name = ?", name)

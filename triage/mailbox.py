@@ -254,17 +254,15 @@ class Mailbox:
         told = self._fetch(uids, SUMMARY_ITEMS)
         return {uid: summary for uid, data in told if (summary := summary_of(uid, data)) is not None}
 
-    def flags(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
-        """Flags and keywords; a UID that is gone is not in the result."""
-        return {uid: _flags(data) for uid, data in self._fetch(uids, ["FLAGS"]) if b"FLAGS" in data}
+    def flags(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, frozenset[str]]:
+        """Flags and keywords; a UID that is gone is not in the result, nor with `readable` one as for `keys`."""
+        told = self._asked(uids, ["FLAGS"], readable=readable)
+        return {uid: _flags(data) for uid, data in told if b"FLAGS" in data}
 
-    def labels(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
-        """Gmail's labels (X-GM-EXT-1); a UID that is gone is not in the result."""
-        return {
-            uid: frozenset(map(_name, data[b"X-GM-LABELS"]))
-            for uid, data in self._fetch(uids, ["X-GM-LABELS"])
-            if b"X-GM-LABELS" in data
-        }
+    def labels(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, frozenset[str]]:
+        """Gmail's labels (X-GM-EXT-1); what is not in the result as for `flags`."""
+        told = self._asked(uids, ["X-GM-LABELS"], readable=readable)
+        return {uid: frozenset(map(_name, data[b"X-GM-LABELS"])) for uid, data in told if b"X-GM-LABELS" in data}
 
     def keys(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, str]:
         """Each message's content key; a UID that is gone is not in the result.

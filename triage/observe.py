@@ -164,13 +164,13 @@ def _retagged(visit: Visit, status: Selected, before: FolderState) -> list[Sight
         uids = [uid for uid in uids if uid in changed]
     return [
         Sighting(known[uid], Place(status.folder, status.uidvalidity, uid), flags)
-        for uid, flags in visit.box.flags(uids).items()
+        for uid, flags in visit.box.flags(uids, readable=True).items()
     ]
 
 
 def _arrived(visit: Visit, status: Selected, before: FolderState) -> list[Sighting]:
     uids = without_ours(visit, status, visit.box.starting_at(before.uidnext))
-    flags = visit.box.flags(uids)
+    flags = visit.box.flags(uids, readable=True)
     return [
         Sighting(key, Place(status.folder, status.uidvalidity, uid), flags.get(uid, frozenset()))
         for uid, key in visit.box.keys(uids, readable=True).items()

@@ -20,13 +20,17 @@ from triage.reading import Fetched
 _STRETCH = 200
 
 
-def take_up(visit: Visit) -> None:
-    """Record what was filed and what was dealt with before there was this state; the watched folder's is left open."""
+def take_up(visit: Visit, watched: Selected) -> None:
+    """Record what was filed and what was dealt with before there was this state, once."""
+    ledger, name = Ledger(visit.work.store), visit.work.account.name
+    if ledger.is_taken_up(name, watched):
+        return
     for role, folder in visit.abilities.folders.items():
         _take_up_folder(visit, folder, role)
     if visit.abilities.done:
         _take_up_folder(visit, visit.abilities.done, None)
     _take_up_watched(visit)
+    ledger.set_taken_up(name, watched)
 
 
 def _take_up_folder(visit: Visit, folder: str, role: Role | None) -> None:
@@ -65,7 +69,9 @@ def _tags_of(visit: Visit) -> frozenset[str]:
 
 
 def _tags_in(visit: Visit, uids: Sequence[int]) -> dict[int, frozenset[str]]:
-    return visit.box.labels(uids) if visit.abilities.tags == "labels" else visit.box.flags(uids)
+    if visit.abilities.tags == "labels":
+        return visit.box.labels(uids, readable=True)
+    return visit.box.flags(uids, readable=True)
 
 
 def _read(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[tuple[Fetched, Judgement]]:

@@ -169,7 +169,7 @@ class MemoryMailbox:
     def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
         return {uid: Summary(uid, len(m.raw), m.received, frozenset(m.flags)) for uid, m in self._chosen(uids).items()}
 
-    def flags(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
+    def flags(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, frozenset[str]]:  # noqa: ARG002
         return {uid: frozenset(message.flags) for uid, message in self._chosen(uids).items()}
 
     def keys(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, str]:  # noqa: ARG002 - all can be read
@@ -195,7 +195,7 @@ class MemoryMailbox:
     def remove_keywords(self, uids: Sequence[int], keywords: Collection[str]) -> None:
         self._store("STORE", uids, lambda message: message.flags.difference_update(keywords))
 
-    def labels(self, uids: Sequence[int]) -> dict[int, frozenset[str]]:
+    def labels(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, frozenset[str]]:  # noqa: ARG002
         return {uid: frozenset(message.labels) for uid, message in self._chosen(uids).items()}
 
     def add_labels(self, uids: Sequence[int], labels: Collection[str]) -> None:
