@@ -308,6 +308,13 @@ def test_forget_takes_out_what_is_held(household: Household) -> None:
     report = once(household)
     assert (report["filed"], report["corrections"]) == (0, 0)
     assert places(household) == before
+    with household.server.client(household.user) as client:
+        client.select_folder("School/Behavior")
+        client.move(client.search(["HEADER", "Message-ID", "behavior-930"]), "INBOX")
+    report = once(household)
+    assert (report["filed"], report["corrections"]) == (0, 0)
+    taken_back = before | {"<behavior-930@test.example>": ("INBOX", before["<behavior-930@test.example>"][1])}
+    assert places(household) == taken_back
 
 
 def test_a_first_letter_comes_from_the_parents_own_words(household: Household) -> None:

@@ -29,10 +29,14 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a group ended: `failed` gives, for each message that stays where it is, the reason."""
+    """How a group ended: `failed` gives, for each message that stays where it is, the reason.
+
+    `untagged` gives it for those that went where they belong without their tags.
+    """
 
     failed: Mapping[str, str]
     places: Mapping[str, Place]
+    untagged: Mapping[str, str]
 
 
 class Applier:
@@ -44,6 +48,7 @@ class Applier:
         self._box, self._store, self._account = box, store, account
         self._stop = stop
         self._failed: dict[str, str] = {}
+        self._untagged: dict[str, str] = {}
         self._places: dict[str, Place] = {}
         self._targets = Targets(box)
         self._appender = Appender(box, store, account, clock, self._targets)
@@ -54,13 +59,18 @@ class Applier:
 
     def carry_out(self, ops: Sequence[Op]) -> Outcome:
         """Carry out actions that the journal holds already, in the one safe order."""
-        self._failed, self._places = {}, {}
-        # All flags before all moves: a message that could not be tagged stays, and servers are far quicker so.
+        self._failed, self._untagged, self._places = {}, {}, {}
+        # All flags before all moves: servers are far quicker so.
         self._each(ops, TAGGING, self._flag, by_target=False)
+        # A tag that cannot be set keeps no message from its folder, where leaving the other takes no STORE.
+        for op in ops:
+            leaves = op.action.kind == "copy" or (op.action.kind == "move" and self._box.has("MOVE"))
+            if leaves and op.action.key in self._untagged:
+                self._failed.pop(op.action.key, None)
         self._each(ops, ("move", "copy"), self._file, by_target=True)
         self._each(ops, ("note", "draft"), self._appender.append, by_target=True, by_source=False)
         self._each(ops, ("remove",), self._remove, by_target=False)
-        return Outcome(dict(self._failed), dict(self._places))
+        return Outcome(dict(self._failed), dict(self._places), dict(self._untagged))
 
     def _each(
         self,
@@ -125,12 +135,15 @@ class Applier:
                     remember(self._store, self._account, op, now)
                 if uid in refused:
                     self._fail(op, refused[uid])
+                    if first.kind in ("tag", "label"):
+                        self._untagged[op.action.key] = refused[uid]
                 elif carried_out(op.action, now or frozenset()):
                     self._store.mark(op, "done", uid=uid)
                 elif first.kind in ("tag", "label"):
                     # By the server, or by the parent who took it off just then: it was set, and is not set again.
                     self._store.mark(op, "done", uid=uid)
                     self._failed.setdefault(op.action.key, "the server did not keep the tag")
+                    self._untagged[op.action.key] = "the server did not keep the tag"
                 else:
                     self._fail(op, "the server did not keep the tag")
 

@@ -4,6 +4,7 @@ What one stretch has done stays done when the line drops in the next. A message 
 and tried again, and after three passes left in peace.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -49,6 +50,11 @@ BATCH = 100
 STRETCH = 200
 # What was being read so often in a row when the line broke is asked for alone: it may be what breaks it.
 OFTEN_CUT = 2
+# Why a server refuses whatever message it is: none is left in peace for that.
+_OF_ALL_MAIL = re.compile(
+    r"\((?:OVERQUOTA|LIMIT|UNAVAILABLE|INUSE|NOPERM|CONTACTADMIN|ALERT|AUTHORIZATIONFAILED|READ-ONLY)\)"
+    r"|is read-only|cannot be used"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,13 +393,17 @@ def _settle(visit: Visit, entry: _Entry, actions: Sequence[Action], outcome: Out
     if reason:
         report.failed += 1
         report.troubles.append(f"{entry.named}: {reason}")
-        store.set_status(name, entry.key, "failed", reason)
+        store.set_status(name, entry.key, "failed", reason, counts=not _OF_ALL_MAIL.search(reason))
     elif reason is not None:
         report.skipped += 1
         store.set_status(name, entry.key, "released", "moved by somebody else")
     else:
         _count(report, entry.judgement.verdict, actions)
         store.set_status(name, entry.key, "done")
+        # Told once, whatever number of messages it was.
+        told = f"filed without tags: {outcome.untagged[entry.key]}" if entry.key in outcome.untagged else ""
+        if told and told not in report.troubles:
+            report.troubles.append(told)
         if entry.key in outcome.places:
             store.set_place(name, entry.key, outcome.places[entry.key])
 

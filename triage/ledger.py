@@ -201,10 +201,13 @@ class Ledger:
                 self._store.write("DELETE FROM nudge WHERE about = ?", row["about"])
 
     def forget_everything(self) -> None:
-        """Take out everything but how far each folder was looked at, so that old mail is not read again."""
+        """Take out everything but that mail was handled and how far each folder was looked at: none is filed again."""
+        every = [(row["account"], row["key"]) for row in self._store.rows("SELECT account, key FROM message")]
+        self.forget(every)
         with self._store.transaction():
             for table in _TABLES:
                 self._store.write(f"DELETE FROM {table}")  # noqa: S608  # nosec B608
+            self._store.write("UPDATE message SET message_id = '', received = NULL")
         self._store.scrub()
 
     # --- What a pass that was cut short leaves to the next ---
@@ -247,7 +250,7 @@ class Ledger:
             self._store.write("DELETE FROM meta WHERE name = ?", name)
 
 
-_TABLES = ("message", "op", "run", "correction", "sender", "digest", "answer", "sent", "record", "nudge")
+_TABLES = ("correction", "sender", "digest", "answer", "sent", "record", "nudge")
 # What stays of a message that was forgotten.
 _HANDLED = json.dumps({"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None})
 

@@ -31,7 +31,9 @@ class StateLock:
             raise BusyError(
                 f"{self._holder.parent}: {holder or 'another triage'} is at work on this state folder; try again later"
             ) from None
-        self._holder.write_text(f"`triage {command}` (process {os.getpid()})\n", encoding="utf-8")
+        # On a full disk there is no name; the lock holds all the same.
+        with suppress(OSError):
+            self._holder.write_text(f"`triage {command}` (process {os.getpid()})\n", encoding="utf-8")
         return self
 
     def __enter__(self) -> Self:

@@ -53,8 +53,7 @@ def _systemd(command: Sequence[str], home: Path) -> Service:
     unit = f"""[Unit]
 Description=Sorts the mail that teachers write
 After=network-online.target
-StartLimitIntervalSec=3600
-StartLimitBurst=10
+StartLimitIntervalSec=0
 
 [Service]
 Type=exec

@@ -217,12 +217,12 @@ class Store:
             place.folder, place.uidvalidity, place.uid, account, key,
         )  # fmt: skip
 
-    def set_status(self, account: str, key: str, status: Status, error: str = "") -> None:
-        """How a message's handling ended; a failure counts one try more."""
+    def set_status(self, account: str, key: str, status: Status, error: str = "", *, counts: bool = True) -> None:
+        """How a message's handling ended; a failure that `counts` is one try more."""
         self.write(
-            "UPDATE message SET status = CASE WHEN ? = 'failed' AND tries + 1 >= ? THEN 'quarantined' ELSE ? END, "
-            "tries = tries + (? = 'failed'), error = ? WHERE account = ? AND key = ?",
-            status, MAX_TRIES, status, status, error, account, key,
+            "UPDATE message SET status = CASE WHEN ? AND tries + 1 >= ? THEN 'quarantined' ELSE ? END, "
+            "tries = tries + ?, error = ? WHERE account = ? AND key = ?",
+            (more := counts and status == "failed"), MAX_TRIES, status, more, error, account, key,
         )  # fmt: skip
 
     def set_tags(self, account: str, key: str, tags: Iterable[str]) -> None:
