@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import imapclient
@@ -13,6 +14,7 @@ from tests.conftest import Household
 from tests.support.dovecot import Dovecot
 from tests.support.mail import a_mail
 from tests.test_cycle import KINDS, note_count, once, places
+from tests.test_ledger import save_draft
 from triage.ledger import Ledger
 from triage.store import Store
 
@@ -121,6 +123,26 @@ def test_without_tags_a_note_tells(dovecot_bare: Dovecot, tmp_path: Path) -> Non
     shutil.rmtree(home.state)
     once(home)
     assert (note_count(home), home.contents()) == (1, {"INBOX": 2})
+
+
+def test_a_draft_has_one_note(household: Household) -> None:
+    """Beside a draft that answers a teacher stands the note of the state that was lost."""
+    household.write_config("[prompts]\ncheck_drafts = true\n")
+    household.deliver(a_mail("behavior", number=236))
+    once(household)
+    save_draft(
+        household,
+        "You never tell us anything. This is your fault.",
+        answers="In-Reply-To: <behavior-236@test.example>\r\n",
+        age=timedelta(hours=1),
+    )
+    once(household)
+    contents = household.contents()
+    assert contents["Drafts"] == 2
+    shutil.rmtree(household.state)
+    for _ in range(2):
+        once(household)
+        assert household.contents() == contents
 
 
 def test_a_line_that_drops_meanwhile_costs_nothing_twice(household: Household) -> None:

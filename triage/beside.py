@@ -41,7 +41,7 @@ def look_at_drafts(visit: Visit, applier: Applier, wording: Wording) -> None:
     except RefusedError:
         return
     uids = without_ours(visit, selected, box.starting_at(1))[-MOST_DRAFTS:]
-    settled, waits = _settled(visit, uids)
+    settled, waits = _settled(visit, _without_note(visit, uids))
     actions = [*_new_notes(visit, selected, settled, notes, wording), *_stale(visit, uids, notes)]
     if actions:
         applier.carry_out(store.journal(work.run, name, actions))
@@ -64,6 +64,13 @@ def drafted(visit: Visit) -> list[tuple[str, frozenset[str]]]:
     uids = visit.box.starting_at(1)[-MOST_DRAFTS:]
     gone = {uid for uid, flags in visit.box.flags(uids).items() if "\\Deleted" in flags}
     return found + [("", answer.answered) for uid, answer in visit.box.answers(uids).items() if uid not in gone]
+
+
+def _without_note(visit: Visit, uids: Sequence[int]) -> list[int]:
+    """Drafts beside which no note stands that a state which was lost had put there."""
+    headers = visit.box.answers(uids)
+    noted = frozenset[str]().union(*(header.answered for header in headers.values() if header.ours == "note"))
+    return [uid for uid, header in headers.items() if not header.ours and header.message_id not in noted]
 
 
 def _settled(visit: Visit, uids: Sequence[int]) -> tuple[list[int], bool]:
