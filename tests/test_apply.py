@@ -70,7 +70,6 @@ class Parent:
         """Recover, plan what is in the inbox and not settled, act. Returns what failed."""
         self.runs += 1
         failed: dict[str, str] = {}
-        self.untagged: dict[str, str] = {}
         with CrashingStore(self.folder, self.server.tick) as store:
             box = connected(self.server)
             applier = Applier(box, store, "home", lambda: self.now, stop)
@@ -94,7 +93,6 @@ class Parent:
                     ops = store.journal(f"run{self.runs}", "home", group)
                 outcome = applier.carry_out(ops)
                 failed |= outcome.failed
-                self.untagged |= outcome.untagged
                 with store.transaction():
                     for key in {action.key for action in group}:
                         store.set_status("home", key, "failed" if key in outcome.failed else "done")
@@ -274,16 +272,15 @@ def test_a_command_that_is_always_refused_loses_nothing(tmp_path: Path, command:
 
 
 def test_a_server_that_keeps_no_tags_is_believed_when_it_shows(tmp_path: Path) -> None:
-    """Tags are proved by reading them back; a message that could not be tagged is filed without, and that is told."""
+    """Tags are proved by reading them back; a message that could not be tagged stays for that pass."""
     server = Server()
     parent = Parent(tmp_path, server)
     parent.deliver(2)
     can = abilities()
     parent.abilities = lambda: can  # type: ignore[method-assign]
     server.keywords = False
-    assert parent.one_pass() == {}
-    assert set(parent.untagged.values()) == {"the server did not keep the tag"}
-    assert len(server.folders["INBOX"].messages) == 0
+    assert set(parent.one_pass().values()) == {"the server did not keep the tag"}
+    assert len(server.folders["INBOX"].messages) == 2
 
 
 def test_a_folder_that_was_rebuilt_is_not_acted_on(tmp_path: Path) -> None:

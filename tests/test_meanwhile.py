@@ -661,13 +661,17 @@ def label_of(server: Server, folder: str = "INBOX", uid: int = 1) -> set[str]:
 
 
 def test_labels_are_set_proved_and_taken_back(tmp_path: Path) -> None:
-    """As tags are: read back; a message that cannot be labelled is moved without."""
+    """As tags are: read back; a message that cannot be labelled twice is moved without."""
     parent, server, key = one_mail(tmp_path / "refused")
     server.make(HOMEWORK)
     place = Place("INBOX", 1000, 1)
     label = Action("label", key, place, tags=("School/Praise",))
     server.refuse = lambda command, _uid: "no" if command == "STORE" else None
-    outcome = apply(parent, label, Action("move", key, place, HOMEWORK))
+    move = Action("move", key, place, HOMEWORK)
+    assert apply(parent, label, move).failed == {key: "no"}
+    assert (where(server, key), label_of(server)) == (["INBOX"], set())
+    with Store(parent.folder) as store:
+        outcome = Applier(connected(server), store, "home", lambda: NOW, lambda: False).apply("again", [label, move])
     assert (outcome.failed, outcome.untagged) == ({}, {key: "no"})
     assert where(server, key) == [HOMEWORK]
     parent, server, key = one_mail(tmp_path)

@@ -254,6 +254,31 @@ def test_a_server_that_hangs_up_at_everything_is_no_fault_of_the_mail(days: Days
     assert inbox(days, user) == {"<not_school-70@test.example>"}
 
 
+@pytest.mark.parametrize("refusal", ["NO [OVERQUOTA] full", "NO [NOPERM] not you", "NO [UNAVAILABLE] later"])
+def test_what_is_refused_for_all_mail_counts_against_none(days: Days, refusal: str) -> None:
+    """However many passes it takes until the server is well; what is wrong with one message does count."""
+    user = deliver(days, a_mail("homework", number=81), a_mail("praise", number=82))
+    days.proxy.replies = {"UID MOVE": refusal}
+    with days.session(user) as session:
+        assert [a_pass(session, days).failed for _ in range(4)] == [2] * 4
+        assert not session.store.troubled()
+        days.proxy.let_be()
+        assert a_pass(session, days).filed == 2
+    assert inbox(days, user) == set()
+
+
+def test_a_server_that_refuses_tags_files_mail_without_them(days: Days) -> None:
+    """In the second pass that fails; it is told once, not once a message."""
+    user = deliver(days, a_mail("homework", number=83), a_mail("praise", number=84))
+    days.proxy.replies = {"UID STORE": "NO [CANNOT] too many keywords"}
+    with days.session(user) as session:
+        assert a_pass(session, days).failed == 2
+        report = a_pass(session, days)
+    assert (report.filed, report.failed, len(report.troubles)) == (2, 0, 1)
+    assert report.troubles[0].startswith("filed without tags: ")
+    assert inbox(days, user) == set()
+
+
 # --- A line that never holds -----------------------------------------------------------------------------
 
 

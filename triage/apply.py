@@ -17,7 +17,7 @@ from triage.originals import Twins, elsewhere, in_one, marked_as_deleted, take_o
 from triage.plan import Action, Place, Selected
 from triage.rows import INTERRUPTED, Op, OpState
 from triage.store import MAX_TRIES, Store
-from triage.tagging import TAGGING, carried_out, recover_tags, remember
+from triage.tagging import TAGGING, carried_out, recover_tags, remember, was_refused
 
 GROUP = 400
 _Pair = tuple[Op, Twins]
@@ -62,11 +62,12 @@ class Applier:
         self._failed, self._untagged, self._places = {}, {}, {}
         # All flags before all moves: servers are far quicker so.
         self._each(ops, TAGGING, self._flag, by_target=False)
-        # A tag that cannot be set keeps no message from its folder, where leaving the other takes no STORE.
         for op in ops:
-            leaves = op.action.kind == "copy" or (op.action.kind == "move" and self._box.has("MOVE"))
-            if leaves and op.action.key in self._untagged:
-                self._failed.pop(op.action.key, None)
+            # Where leaving the other folder takes no STORE.
+            key, leaves = op.action.key, op.action.kind == "copy" or self._box.has("MOVE")
+            filing = leaves and op.action.kind in ("move", "copy") and key in self._failed
+            if filing and was_refused(self._store, self._account, key):
+                self._untagged[key] = self._failed.pop(key)
         self._each(ops, ("move", "copy"), self._file, by_target=True)
         self._each(ops, ("note", "draft"), self._appender.append, by_target=True, by_source=False)
         self._each(ops, ("remove",), self._remove, by_target=False)
@@ -135,15 +136,12 @@ class Applier:
                     remember(self._store, self._account, op, now)
                 if uid in refused:
                     self._fail(op, refused[uid])
-                    if first.kind in ("tag", "label"):
-                        self._untagged[op.action.key] = refused[uid]
                 elif carried_out(op.action, now or frozenset()):
                     self._store.mark(op, "done", uid=uid)
                 elif first.kind in ("tag", "label"):
                     # By the server, or by the parent who took it off just then: it was set, and is not set again.
                     self._store.mark(op, "done", uid=uid)
                     self._failed.setdefault(op.action.key, "the server did not keep the tag")
-                    self._untagged[op.action.key] = "the server did not keep the tag"
                 else:
                     self._fail(op, "the server did not keep the tag")
 

@@ -24,6 +24,16 @@ def remember(store: Store, account: str, op: Op, now: frozenset[str]) -> None:
         store.set_tags(account, op.action.key, now)
 
 
+def was_refused(store: Store, account: str, key: str) -> bool:
+    """Whether the tags of a message could not be set in two passes: it is filed without them then."""
+    rows = store.rows(
+        "SELECT 1 FROM op WHERE account = ? AND key = ? AND kind IN ('tag', 'label') AND state = 'failed' "
+        "AND detail != ?",
+        account, key, INTERRUPTED,
+    )  # fmt: skip
+    return len(rows) > 1
+
+
 def recover_tags(box: Mailbox, store: Store, account: str, ops: Sequence[Op]) -> None:
     """What a command that was cut short did to tags is ours, and no word of the parent's."""
     groups: dict[tuple[str, bool], list[Op]] = defaultdict(list)
