@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.conftest import SHARED_MAIL
 from tests.support.mail import a_mail
 from triage.message import Message, UnreadableError, parse_message
+from triage.partial import answer_of
 
 
 def mail(body: str | bytes = "Hello", **headers: str) -> bytes:
@@ -167,6 +168,26 @@ def test_odd_real_mail(path: Path) -> None:
 
 
 def test_our_own_mail_is_known() -> None:
-    """A note or digest is told by its header field."""
-    assert parse_message(mail(X_Triage="note")).is_ours
+    """A note or digest is told by its field and its Message-ID, and that nobody sent it."""
+    ours = {"X_Triage": "note", "Message_ID": "<4711@triage.invalid>"}
+    assert parse_message(mail(**ours)).is_ours
+    assert answer_of(mail(**ours)).ours == "note"
     assert not parse_message(a_mail()).is_ours
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Message_ID": "<4711@mailprogram.example>"},
+        {"Message_ID": "<4711@triage.invalid.evil.example>"},
+        {"Message_ID": ""},
+        {"Received": "from evil.example by mx.example; Wed, 7 Jan 2026 15:04:00 -0500"},
+        {"Return_Path": "<evil@evil.example>"},
+        {"Authentication_Results": "mx.example; none"},
+    ],
+)
+def test_what_was_sent_or_changed_is_not_ours(changed: dict[str, str]) -> None:
+    """A stranger may write the field, and a draft that the parent changed is the parent's."""
+    raw = mail(**{"X_Triage": "note", "Message_ID": "<4711@triage.invalid>", **changed})
+    assert not parse_message(raw).is_ours
+    assert answer_of(raw).ours == ""

@@ -1,10 +1,12 @@
 """A state that is lost, folder and all: what stands in the mailbox tells what was done."""
 
 import random
+import re
 import shutil
 import subprocess
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import imapclient
@@ -171,3 +173,36 @@ def test_a_mailbox_of_strangers_folders_is_as_before(household: Household) -> No
     report = once(household)
     assert (report["filed"], report["corrections"]) == (0, 0)
     assert household.contents() == before
+
+
+# What a stranger may write to pass for this program, and what the server adds to what is sent.
+CLAIMS = {
+    "as it comes": "Message-ID: <f@evil.example>\r\n",
+    "with an identity like ours": "Received: from evil.example by mx.example\r\nMessage-ID: <f@triage.invalid>\r\n",
+}
+
+
+def a_claim(kind: str, claim: str) -> bytes:
+    head = f"From: e@evil.example\r\nTo: parent@mailbox.example\r\nSubject: hi\r\nX-Triage: {kind}\r\n{CLAIMS[claim]}"
+    date = format_datetime(datetime.now(UTC))
+    return f"{head}In-Reply-To: <homework-261@test.example>\r\nDate: {date}\r\n\r\nhello\r\n".encode()
+
+
+@pytest.mark.parametrize("claim", list(CLAIMS))
+def test_a_strangers_note_is_none_of_ours(household: Household, claim: str) -> None:
+    """It keeps no mail from being filed where there is no state, and is itself looked at as any other."""
+    household.deliver(a_claim("note", claim), a_mail("homework", number=261))
+    assert once(household)["filed"] == 1
+    assert places(household)["<homework-261@test.example>"][0] == "School/Homework"
+    with Store(household.state) as store:
+        assert len(store.by_message_id(re.findall("<.+@.+>", CLAIMS[claim])[0])) == 1
+
+
+@pytest.mark.parametrize("claim", list(CLAIMS))
+def test_a_strangers_digest_takes_the_place_of_none(household: Household, claim: str) -> None:
+    """The first one of a new state is delivered beside it."""
+    household.write_config('[digest]\nat = "00:00"\ndeliver = ["inbox"]\nempty = true')
+    household.deliver(a_claim("digest", claim))
+    once(household)
+    assert household.run("digest", "--deliver").returncode == 0
+    assert household.contents() == {"INBOX": 2}

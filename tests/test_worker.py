@@ -46,7 +46,11 @@ def test_own_words_only_where_asked_for() -> None:
 
 def test_mail_of_our_own_and_of_the_parent_is_told_apart() -> None:
     """Notes, and what the parent wrote."""
-    ours = a_mail().replace(b"To: parent", b"X-Triage: note\r\nTo: parent", 1)
+    ours = (
+        a_mail()
+        .replace(b"To: parent", b"X-Triage: note\r\nTo: parent", 1)
+        .replace(b"@test.example", b"@triage.invalid")
+    )
     mine = a_mail(sender="Me <Parent@Mailbox.example>")
     with worker() as judge:
         first, second = judge.judge([RawMail(ours), RawMail(mine)], Context(TODAY))

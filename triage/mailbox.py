@@ -22,7 +22,7 @@ from triage.config import Account
 from triage.connection import connect, deadline, shut, sign_in, translated
 from triage.errors import MailboxError, RefusedError
 from triage.idling import Idling
-from triage.partial import Answer, answer_of
+from triage.partial import ANSWER_FIELDS, Answer, answer_of
 from triage.plan import Selected
 from triage.reading import (
     BATCH_MESSAGES,
@@ -290,8 +290,7 @@ class Mailbox:
 
     def answers(self, uids: Sequence[int]) -> dict[int, Answer]:
         """What header fields of messages say: to whom, when, what they answer, whether ours; of what can be read."""
-        fields = "TO CC DATE SUBJECT MESSAGE-ID IN-REPLY-TO REFERENCES X-TRIAGE"
-        return {uid: answer_of(value) for uid, value in self._fields(uids, fields, readable=True)}
+        return {uid: answer_of(value) for uid, value in self._fields(uids, ANSWER_FIELDS, readable=True)}
 
     def _fields(self, uids: Sequence[int], names: str, *, readable: bool) -> Iterator[tuple[int, bytes]]:
         items = [f"BODY.PEEK[HEADER.FIELDS ({names})]<0.{HEADER_LIMIT}>"]

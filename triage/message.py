@@ -36,8 +36,11 @@ _KEPT_HEADERS = (
     "precedence",
     "return-path",
     "sender",
-    "x-triage",
 )
+# What a server adds to a mail that is sent to somebody; what is put into a folder bears none of it.
+_DELIVERED = ("received", "return-path", "authentication-results")
+# What `own_kind` looks at.
+OWN_FIELDS = ("message-id", "x-triage", *_DELIVERED)
 _SINGLE_HEADERS = ("from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "subject", "date")
 
 
@@ -63,7 +66,10 @@ NOBODY = Person("", "")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One mail, read. Text fields hold no control characters but newlines in `parts`."""
+    """One mail, read. Text fields hold no control characters but newlines in `parts`.
+
+    `is_ours` tells a note, draft or digest that triage itself put into the mailbox.
+    """
 
     message_id: str
     subject: str
@@ -78,15 +84,23 @@ class Message:
     attachments: tuple[str, ...]
     defects: tuple[str, ...]
     invitation: Invitation | None = None
+    is_ours: bool = False
 
     def header(self, name: str) -> str:
         """First value of one of the kept header fields, empty where there is none."""
         return next(iter(self.headers.get(name, ())), "")
 
-    @property
-    def is_ours(self) -> bool:
-        """A note or digest that triage itself put into the mailbox."""
-        return bool(self.header("x-triage"))
+
+def own_kind(fields: email.message.Message) -> str:
+    """What a mail is where this program wrote it (note, draft, digest), else empty.
+
+    Anybody can send a mail that says so, but none that bears no trace of having been sent. A draft that the parent
+    changed has another Message-ID, and is theirs.
+    """
+    message_id = str(fields.get("message-id", "")).strip().lower()
+    if not message_id.endswith("@triage.invalid>") or any(name in fields for name in _DELIVERED):
+        return ""
+    return str(fields.get("x-triage", "")).strip().lower()
 
 
 def parse_message(raw: bytes, received: datetime | None = None) -> Message:
@@ -202,6 +216,7 @@ def _from_parser(
         parts=split_parts(_body(mail.text_plain, mail.text_html), forward=bool(_FORWARDED.match(subject))),
         attachments=attachments,
         defects=(*(f"more than one {name} field" for name in doubled), *sorted(damage)),
+        is_ours=bool(own_kind(tree)),
     )
 
 

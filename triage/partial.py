@@ -11,8 +11,11 @@ from email.header import decode_header, make_header
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any
 
+from triage.message import OWN_FIELDS, own_kind
 from triage.text import one_line
 
+# What `answer_of` reads, as FETCH names it.
+ANSWER_FIELDS = f"TO CC DATE SUBJECT IN-REPLY-TO REFERENCES {' '.join(OWN_FIELDS).upper()}"
 # Parts that are nested more deeply are not looked for.
 MOST_NESTED = 50
 
@@ -33,7 +36,7 @@ class Answer:
 
 
 def answer_of(fields: bytes) -> Answer:
-    """Read the fields To, Cc, Date, Subject, Message-ID, In-Reply-To and References (RFC 5322, 3.6), and X-Triage."""
+    """Read `ANSWER_FIELDS` (RFC 5322, 3.6)."""
     read = email.message_from_bytes(fields)
     named = getaddresses([str(value) for name in ("to", "cc") for value in read.get_all(name, ())])
     ids = re.findall(r"<[^<>\s]+>", " ".join(str(read.get(name, "")) for name in ("in-reply-to", "references")))
@@ -44,7 +47,7 @@ def answer_of(fields: bytes) -> Answer:
         next(iter(own), ""),
         one_line(_decoded(str(read.get("subject", ""))), 200),
         _date(str(read.get("date", ""))),
-        str(read.get("x-triage", "")).strip(),
+        own_kind(read),
     )
 
 
