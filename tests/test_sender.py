@@ -148,6 +148,7 @@ def test_only_the_configured_server_is_believed(trusting: Config) -> None:
         "dkim=pass header.i=@{d} header.s=x header.b=ab; dkim=fail header.d=relay.example",
         "spf=pass (designates 192.0.2.1) smtp.mailfrom=bounce+1@mail.{d}; dkim=none; dmarc=none",
         "dkim=fail header.d={d}; spf=pass smtp.mailfrom={d}",
+        "spf=pass smtp.mailfrom=x@relay.example; dkim=pass header.d={d}; dmarc=pass header.from={d};",
     ],
 )
 def test_what_the_server_confirms_is_known(trusting: Config, sender: str, kind: str, results: str) -> None:
@@ -188,6 +189,35 @@ EXCHANGE = (
     "spf=fail (sender IP is 192.0.2.1) smtp.mailfrom=maplewood.k12.example; dkim=none (message not signed) "
     "header.d=none;dmarc=fail action=quarantine header.from=maplewood.k12.example;compauth=fail reason=000"
 )
+
+
+# What a forger can have the server write before its finding, each beyond the standard's grammar or made to hide it.
+ODD = {
+    "signatures without end": "dkim=pass header.i=@evil.example header.s=s header.b=AbCdEf12; " * 900,
+    "no sender": "spf=pass smtp.mailfrom=<>;",
+    "an address literal": "spf=fail smtp.mailfrom=x@[192.0.2.1];",
+    "an open bracket": "spf=pass smtp.mailfrom=a(b@evil.example;",
+    "a backslash": "spf=pass smtp.mailfrom=a\\b@evil.example;",
+    "another alphabet": "spf=pass smtp.mailfrom=bé@evil.example;",
+    "a comment that does not end": "spf=pass (domain of a(b@evil.example) smtp.mailfrom=x@evil.example;",
+}
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("after", ["", ";", "; dkim=pass header.i=c)d@evil.example"])
+@pytest.mark.parametrize("before", list(ODD.values()), ids=list(ODD))
+def test_nothing_odd_hides_a_failure(config: Config, trusting: Config, before: str, after: str, *, known: bool) -> None:
+    """However long the field is, and whatever stands around the finding."""
+    field = f"mx.mine.example; {before} dmarc=fail header.from=maplewood.k12.example{after}"
+    found = with_results(trusting if known else config, field, sender=TEACHER)
+    assert found.kind == "suspicious"
+    assert "DMARC failed" in found.warnings[0]
+
+
+@pytest.mark.parametrize("before", [before for before in ODD.values() if "fail" not in before])
+def test_what_is_odd_accuses_nobody(config: Config, before: str) -> None:
+    """A field that cannot be read to its end is no failure, where it tells of none."""
+    assert with_results(config, f"mx.mine.example; {before} dmarc=pass", sender=TEACHER).kind == "known"
 
 
 @pytest.mark.parametrize("known", [True, False])

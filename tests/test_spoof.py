@@ -2,8 +2,10 @@
 
 import pytest
 
+from tests.conftest import Household as Home
 from tests.support.cases import NOW, abilities
 from tests.support.mail import BODIES
+from tests.test_cycle import note_count, once, places
 from triage.awaiting import waiting_of
 from triage.config import Config
 from triage.judge import Context, Household, Judgement, RawMail
@@ -14,8 +16,24 @@ from triage.worker import Worker
 
 TEACHER = "Ms. Alvarez <alvarez@maplewood.k12.example>"
 _MINE = "Authentication-Results: mx.parent.example;"
+_FAILED = "dmarc=fail (p=REJECT) header.from=maplewood.k12.example"
+# The receiving server's failure, behind something that the forger had it write.
+HIDDEN = {
+    "a failure behind forty signatures": [
+        f"From: {TEACHER}",
+        f"{_MINE} {'dkim=pass header.i=@evil.example header.s=s header.b=AbCdEf01; ' * 40}{_FAILED}",
+    ],
+    "a failure behind no sender": [f"From: {TEACHER}", f"{_MINE} spf=pass smtp.mailfrom=<>; {_FAILED}"],
+    "a failure behind a number": [f"From: {TEACHER}", f"{_MINE} spf=fail smtp.mailfrom=x@[192.0.2.1]; {_FAILED}"],
+    "a failure behind a bracket": [f"From: {TEACHER}", f"{_MINE} spf=pass smtp.mailfrom=a(b@evil.example; {_FAILED}"],
+    "a failure behind a foreign letter": [
+        f"From: {TEACHER}",
+        f"{_MINE} spf=pass smtp.mailfrom=é@evil.example; {_FAILED}",
+    ],
+}
 # Each way of pretending, as header fields.
 WAYS = {
+    **HIDDEN,
     "failed DMARC": [f"From: {TEACHER}", f"{_MINE} dmarc=fail header.from=maplewood.k12.example"],
     "a genuine-looking result beneath the failed one": [
         f"From: {TEACHER}",
@@ -118,3 +136,18 @@ def test_an_address_alone_makes_nobody_known(
     row = Stored("home", "k", "", Place("INBOX", 1, 1), NOW, NOW, "done", 0, "", frozenset(), kept_of(found))
     assert newcomer_of(row) is None
     assert waiting_of([row], (), config, NOW) == []
+
+
+DRAFTING = '[prompts]\ndeliver = ["digest", "note", "draft"]\n'
+
+
+def test_a_failure_that_is_hard_to_read_counts_without_a_configured_server(household: Home) -> None:
+    """Whichever server wrote it: nothing is filed but in Review, nothing is written."""
+    household.write_config(DRAFTING)
+    kinds = ("homework", "meeting_request")
+    household.deliver(*(a_spoof(way, kind) for way in HIDDEN for kind in kinds))
+    once(household)
+    found = [place for place, _ in places(household).values()]
+    assert len(found) == len(HIDDEN) * len(kinds)
+    assert set(found) <= {"INBOX", "School/Review"}
+    assert note_count(household) == 0

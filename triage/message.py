@@ -37,6 +37,8 @@ _KEPT_HEADERS = (
     "return-path",
     "sender",
 )
+# A server puts its findings before all else, and may find many signatures: what is cut off may be the failure.
+_LONGEST_FIELD = {"authentication-results": 256 * 1024}
 # What a server adds to a mail that is sent to somebody; what is put into a folder bears none of it.
 _DELIVERED = ("received", "return-path", "authentication-results")
 # What `own_kind` looks at.
@@ -209,7 +211,7 @@ def _from_parser(
         in_reply_to=next(iter(_message_ids(mail.in_reply_to)), ""),
         references=tuple(_message_ids(mail.references)),
         headers={
-            name: tuple(one_line(str(value), 2000) for value in tree.get_all(name, []))
+            name: tuple(one_line(str(value), _LONGEST_FIELD.get(name, 2000)) for value in tree.get_all(name, []))
             for name in _KEPT_HEADERS
             if name in tree
         },

@@ -137,20 +137,29 @@ def _fields(message: Message, authserv_id: str | None) -> list[tuple[str, Sequen
             continue
         if authserv_id is not None and named[0].strip('"').lower() != authserv_id.lower():
             continue
-        try:
-            header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
-        except (authres.AuthResError, ValueError, IndexError, AttributeError, RecursionError):
-            if authserv_id is None:
-                continue
-            # It is the server's own: what stands beneath in its name may be a forger's.
-            break
-        server = str(header.authserv_id)
+        server = named[0].strip('"')[:100] or _EXCHANGE
         if authserv_id is None and found and server != found[0][0]:
             break
         if found and found[0][0] == _EXCHANGE and not found[0][1]:
             found.clear()
-        found.append((server, header.results or ()))
+        found.append((server, [*_results(value), *_failures(value)]))
     return found
+
+
+# A server that looks at dozens of signatures writes some thousand characters.
+_LONGEST_PARSED = 32 * 1024
+
+
+def _results(value: str) -> Sequence[Any]:
+    """What a field says by the standard's grammar; nothing where it cannot be read by it, or not in good time."""
+    if len(value) > _LONGEST_PARSED:
+        return ()
+    # Some end the last finding, too.
+    value = value.rstrip("; ")
+    try:
+        return authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}").results or ()
+    except (authres.AuthResError, ValueError, IndexError, AttributeError, RecursionError):
+        return ()
 
 
 _NAMELESS = re.compile(r"(?:spf|dkim|dmarc|arc|compauth|iprev)\s*=", re.IGNORECASE)
@@ -164,22 +173,21 @@ class _Failed:
     properties: tuple[()] = ()
 
 
+_FAILURES = ("fail", "softfail", "permerror")
+_OUTCOME = re.compile(r"(?:^|;)\s*(spf|dkim|dmarc)\s*(?:/\s*\d+\s*)?=\s*(\w+)")
+
+
 def _failures(value: str) -> Sequence[_Failed]:
-    """What failed by a field that the standard's grammar does not cover; nothing where DMARC passed all the same."""
-    plain = re.sub(r"\([^()]*\)", " ", value)
-    outcomes = re.findall(r"(?:^|;)\s*(spf|dkim|dmarc)\s*=\s*(\w+)", plain, re.IGNORECASE)
-    if any(
-        method.lower() in ("dmarc", "dkim") and result.lower() in ("pass", "bestguesspass")
-        for method, result in outcomes
-    ):
-        return [
-            _Failed(method, result)
-            for method, result in outcomes
-            if (method.lower(), result.lower()) == ("dmarc", "fail")
-        ]
-    return [
-        _Failed(method, result) for method, result in outcomes if result.lower() in ("fail", "softfail", "permerror")
-    ]
+    """What failed, in whatever grammar it is written; nothing but DMARC where something passed all the same.
+
+    A forger may choose an address that no grammar covers, or whose bracket makes a comment of all that follows: so the
+    field is read with its comments and without.
+    """
+    value = value.lower()
+    outcomes = [found for text in (value, re.sub(r"\([^()]*\)", " ", value)) for found in _OUTCOME.findall(text)]
+    passed = any(method != "spf" and result in ("pass", "bestguesspass") for method, result in outcomes)
+    failed = (("dmarc", "fail"),) if passed else [one for one in outcomes if one[1] in _FAILURES]
+    return [_Failed(method, result) for method, result in outcomes if (method, result) in failed]
 
 
 def _word(value: object) -> str:
