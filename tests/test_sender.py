@@ -122,6 +122,7 @@ def trusting(config: Config) -> Config:
 
 
 OFFICE, TEACHER, LEARNED = "o@maplewood.k12.example", "alvarez@maplewood.k12.example", "coach@club.example"
+PLATFORM = "donotreply@parentsquare.com"
 
 
 def with_results(config: Config, *fields: str, sender: str = OFFICE) -> Standing:
@@ -139,7 +140,9 @@ def test_only_the_configured_server_is_believed(trusting: Config) -> None:
     assert with_results(trusting, f"mx.mine.example; {fail}", f"mx.mine.example; {passed}").kind == "suspicious"
 
 
-@pytest.mark.parametrize(("sender", "kind"), [(OFFICE, "school"), (TEACHER, "known"), (LEARNED, "known")])
+@pytest.mark.parametrize(
+    ("sender", "kind"), [(OFFICE, "school"), (TEACHER, "known"), (LEARNED, "known"), (PLATFORM, "platform")]
+)
 @pytest.mark.parametrize(
     "results",
     [
@@ -157,7 +160,7 @@ def test_what_the_server_confirms_is_known(trusting: Config, sender: str, kind: 
     assert (found.kind, found.warnings) == (kind, ())
 
 
-@pytest.mark.parametrize("sender", [OFFICE, TEACHER, LEARNED])
+@pytest.mark.parametrize("sender", [OFFICE, TEACHER, LEARNED, PLATFORM])
 @pytest.mark.parametrize(
     "fields",
     [
@@ -179,7 +182,9 @@ def test_what_nothing_confirms_is_not_known(trusting: Config, sender: str, field
     assert found.warnings == (f"mx.mine.example did not confirm that it comes from {domain}",)
 
 
-@pytest.mark.parametrize(("sender", "kind"), [(OFFICE, "school"), (TEACHER, "known")])
+@pytest.mark.parametrize(
+    ("sender", "kind"), [(OFFICE, "school"), (TEACHER, "known"), ("x@mail.parentsquare.com", "platform")]
+)
 def test_mail_that_no_server_looked_at_is_as_its_address_says(trusting: Config, sender: str, kind: str) -> None:
     """What comes from outside bears the server's finding; what bears none did not, or the name was mistyped."""
     assert with_results(trusting, sender=sender).kind == kind
@@ -256,7 +261,7 @@ def test_a_pass_beneath_or_without_a_name_excuses_nothing_and_accuses_nobody(
     assert with_results(config, *fields, sender=TEACHER).kind == kind
 
 
-@pytest.mark.parametrize("sender", [OFFICE, TEACHER])
+@pytest.mark.parametrize("sender", [OFFICE, TEACHER, PLATFORM])
 @pytest.mark.parametrize(
     "results",
     [
@@ -283,7 +288,12 @@ def test_a_domain_without_a_policy_excuses_nothing_anywhere(config: Config) -> N
 def test_strangers_need_no_proof(trusting: Config) -> None:
     """Whoever claims nothing is judged by what they write."""
     assert with_results(trusting, sender="x@elsewhere.example") == Standing("unknown")
-    assert with_results(trusting, sender="x@mail.parentsquare.com").kind == "platform"
+
+
+def test_without_a_configured_server_a_platform_is_as_its_address_says(config: Config) -> None:
+    """Whose pass counts is not known then; only failures do."""
+    assert with_results(config, "mx.any.example; dkim=pass header.d=relay.example", sender=PLATFORM).kind == "platform"
+    assert with_results(config, "mx.any.example; dmarc=fail", sender=PLATFORM).kind == "suspicious"
 
 
 @given(st.sampled_from(sorted(PLATFORMS)), st.from_regex(r"[a-z]{1,8}", fullmatch=True))

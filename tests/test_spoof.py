@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import Household as Home
 from tests.support.cases import NOW, abilities
-from tests.support.mail import BODIES
+from tests.support.mail import BODIES, a_mail
 from tests.test_cycle import note_count, once, places
 from triage.awaiting import waiting_of
 from triage.config import Config
@@ -138,6 +138,13 @@ def test_an_address_alone_makes_nobody_known(
     assert waiting_of([row], (), config, NOW) == []
 
 
+def drafts_to(home: Home) -> list[str]:
+    with home.server.client(home.user) as client:
+        client.select_folder("Drafts", readonly=True)
+        found = client.fetch(client.search(), ["ENVELOPE"]).values()
+        return [str(data[b"ENVELOPE"].to[0]) for data in found]
+
+
 DRAFTING = '[prompts]\ndeliver = ["digest", "note", "draft"]\n'
 
 
@@ -151,3 +158,22 @@ def test_a_failure_that_is_hard_to_read_counts_without_a_configured_server(house
     assert len(found) == len(HIDDEN) * len(kinds)
     assert set(found) <= {"INBOX", "School/Review"}
     assert note_count(household) == 0
+
+
+@pytest.mark.parametrize(
+    ("results", "drafts"),
+    [
+        ("spf=pass smtp.mailfrom=x@evil.example; dkim=pass header.d=evil.example; dmarc=none", 0),
+        ("spf=none smtp.mailfrom=x@evil.example; dmarc=none header.from=parentsquare.com", 0),
+        ("spf=pass smtp.mailfrom=b@mailer.example; dkim=pass header.d=parentsquare.com; dmarc=pass", 1),
+    ],
+)
+def test_only_what_the_platform_sent_is_answered(household: Home, results: str, drafts: int) -> None:
+    """A platform's address is no proof of itself either; what it did send gets note and draft as ever."""
+    household.write_config(f'authserv_id = "mx.parent.example"\n{DRAFTING}')
+    sender = '"Ms. Alvarez" <donotreply@parentsquare.com>\r\nReply-To: Ms. Alvarez <r-4711@replies.example>'
+    mail = a_mail("meeting_request", sender=sender)
+    household.deliver(f"{_MINE} {results}\r\n".encode() + mail)
+    once(household)
+    assert note_count(household) == 2 * drafts
+    assert drafts_to(household) == ["r-4711@replies.example"] * drafts

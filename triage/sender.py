@@ -49,7 +49,7 @@ def sender_standing(message: Message, config: Config, learned: Collection[str] =
         kind = "school"
     elif via:
         kind = "platform"
-    strict = config.school.authserv_id is not None and kind in ("known", "school")
+    strict = config.school.authserv_id is not None and kind != "unknown"
     found = _found(message, config, strict=strict)
     warnings = tuple(_warnings(message, config, via, found.failure))
     if warnings:
