@@ -9,9 +9,11 @@ from tests.test_cycle import note_count, once, places
 from triage.awaiting import waiting_of
 from triage.config import Config
 from triage.judge import Context, Household, Judgement, RawMail
+from triage.ledger import Ledger
 from triage.observe import kept_of
 from triage.plan import Case, Place, Stored, newcomer_of, plan
 from triage.resources import shipped_model_path
+from triage.store import Store
 from triage.worker import Worker
 
 TEACHER = "Ms. Alvarez <alvarez@maplewood.k12.example>"
@@ -177,3 +179,23 @@ def test_only_what_the_platform_sent_is_answered(household: Home, results: str, 
     once(household)
     assert note_count(household) == 2 * drafts
     assert drafts_to(household) == ["r-4711@replies.example"] * drafts
+
+
+@pytest.mark.parametrize(("result", "answers"), [("dmarc=fail", 0), ("dmarc=pass", 1)])
+def test_a_forged_answer_settles_nothing(household: Home, result: str, answers: int) -> None:
+    """A teacher's mail waits on, unless it was the other parent who answered."""
+    asked = a_mail("meeting_request", number=7).replace(b"To: ", b"To: other@family.example, ", 1)
+    household.deliver(asked)
+    once(household)
+    fields = (
+        f"{_MINE} {result} header.from=family.example",
+        "From: other@family.example",
+        "To: somebody@family.example",
+        "In-Reply-To: <meeting_request-7@test.example>",
+        "Subject: dinner",
+        "Message-ID: <z@family.example>",
+    )
+    household.deliver("\r\n".join([*fields, "", "I bought rice and beans for tonight.", ""]).encode())
+    once(household)
+    with Store(household.state) as store:
+        assert len(Ledger(store).answers()) == answers

@@ -334,7 +334,7 @@ def _note_answer(visit: Visit, answer: Answer) -> None:
 def settle_thread(visit: Visit, judged: Judgement, received: datetime | None) -> None:
     """What somebody answered to whom the teacher's mail went, too (the other parent), waits no longer."""
     store = visit.work.store
-    if judged.verdict is None or judged.verdict.school:
+    if judged.verdict is None or judged.verdict.school or judged.verdict.warnings:
         return
     for answered in (row for one in judged.answers for row in store.by_message_id(one)):
         if judged.sender_address in (answered.judgement or {}).get("to", ()):
