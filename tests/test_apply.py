@@ -125,7 +125,9 @@ class Parent:
 
     def mail(self) -> Counter[str]:
         """How often each delivered message stands anywhere."""
-        return Counter(key for _, key, _ in self.server.everything() if key in self.judged)
+        messages = (one for folder in self.server.folders.values() for one in folder.messages.values())
+        # At Gmail one message stands in several folders.
+        return Counter(one.key for one in {id(one): one for one in messages}.values() if one.key in self.judged)
 
     def told(self) -> Counter[tuple[str, str]]:
         """Status and folder of each message, as the state has them."""

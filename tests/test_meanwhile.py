@@ -15,6 +15,7 @@ from triage.plan import Abilities, Action, Place, plan_undo
 from triage.store import Store
 
 HOMEWORK = "School/Homework"
+GMAIL = ("MOVE", "UIDPLUS", "X-GM-EXT-1")
 
 
 def one_mail(folder: Path, *capabilities: str, mode: str = "move") -> tuple[Parent, Server, str]:
@@ -508,12 +509,12 @@ def test_a_tag_that_the_parent_took_off_is_not_set_again(tmp_path: Path) -> None
 
 def test_a_label_that_the_parent_took_off_is_not_set_again(tmp_path: Path) -> None:
     """Gmail: the journal says that it was set."""
-    parent = Labelled(tmp_path, Server("MOVE", "UIDPLUS", "X-GM-EXT-1"))
+    parent = Labelled(tmp_path, Server(*GMAIL))
     parent.deliver(1, labels=("homework", "praise"), primary="homework")
     parent.server.refuse = lambda command, _uid: "no" if command == "MOVE" else None
     parent.one_pass()
     assert label_of(parent.server) == {"School/Praise"}
-    label_of(parent.server).clear()
+    parent.server.folders["School/Praise"].messages.clear()
     parent.one_pass()
     assert label_of(parent.server) == set()
 
@@ -657,7 +658,8 @@ def test_an_undo_that_was_cut_short_makes_no_message_new(tmp_path: Path) -> None
 
 
 def label_of(server: Server, folder: str = "INBOX", uid: int = 1) -> set[str]:
-    return server.folders[folder].messages[uid].labels
+    """The labels of a message beside that of a folder in which it stands."""
+    return server.labels_of(server.folders[folder].messages[uid]) - {"\\Inbox", folder}
 
 
 def test_labels_are_set_proved_and_taken_back(tmp_path: Path) -> None:
@@ -694,11 +696,13 @@ def test_a_crash_at_every_step_of_labelling_changes_nothing_in_the_end(tmp_path:
     steps = 0
     while True:
         steps += 1
-        parent = Labelled(tmp_path / str(steps), Server("MOVE", "UIDPLUS", "X-GM-EXT-1"))
+        parent = Labelled(tmp_path / str(steps), Server(*GMAIL))
         parent.deliver(2, labels=("homework", "praise"), primary="homework")
         died = parent.passes_with_crash(steps)
-        homework = parent.server.folders[HOMEWORK].messages.values()
-        assert [message.labels for message in homework if message.key in parent.judged] == [{"School/Praise"}] * 2
+        homework = parent.server.folders[HOMEWORK].messages
+        uids = [uid for uid, message in homework.items() if message.key in parent.judged]
+        assert [label_of(parent.server, HOMEWORK, uid) for uid in uids] == [{"School/Praise"}] * 2
+        assert not any(message.key in parent.judged for message in parent.server.folders["INBOX"].messages.values())
         assert set(parent.mail().values()) == {1}, f"step {steps}"
         assert set(parent.notes().values()) == {1}, f"step {steps}"
         if not died:
@@ -714,8 +718,8 @@ class Labelled(Parent):
 
 
 def test_the_mailbox_in_memory_has_labels_as_gmail() -> None:
-    """They go along with a move and not with the flags."""
-    server = Server()
+    """A label is a folder more: it has the same message under another UID, and a move takes it out of one alone."""
+    server = Server(*GMAIL)
     server.deliver(b"Subject: x\r\n\r\n")
     server.make(HOMEWORK)
     with MemoryMailbox(server) as box:
@@ -723,6 +727,14 @@ def test_the_mailbox_in_memory_has_labels_as_gmail() -> None:
         box.add_labels([1], ["School/Praise"])
         assert box.labels([1]) == {1: {"School/Praise"}}
         assert box.flags([1]) == {1: frozenset()}
+        box.select("School/Praise")
+        assert box.labels([1]) == {1: {"\\Inbox"}}
+        box.select("INBOX")
         box.move([1], HOMEWORK)
         box.select(HOMEWORK)
         assert box.labels([1]) == {1: {"School/Praise"}}
+        box.remove_labels([1], ["School/Praise"])
+        assert box.labels([1]) == {1: frozenset()}
+        box.copy([1], "INBOX")
+        box.remove([1])
+    assert [(folder, flags) for folder, _, flags in server.everything()] == [("INBOX", frozenset())]

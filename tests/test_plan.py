@@ -249,6 +249,35 @@ def test_a_correction_is_read_off_place_and_tags(
     assert (None if found is None else (found.labels, found.how)) == expected
 
 
+PRAISED = Filed("k", Place("INBOX", 7, 1), frozenset({"School/Praise"}), "praise", ("praise",))
+
+
+@pytest.mark.parametrize(
+    ("folder", "others", "filed", "expected"),
+    [
+        ("School/Praise", {"\\Inbox"}, PRAISED, None),
+        ("School/Praise", set(), PRAISED, None),
+        ("School/Homework", set(), FILED, None),
+        ("School/Behavior", {"\\Inbox", "School/Praise"}, PRAISED, (("behavior", "praise"), "tagged")),
+        ("School/Behavior", {"\\Inbox"}, PRAISED, (("behavior",), "tagged")),
+        ("School/Behavior", {"School/Praise"}, PRAISED, (("behavior",), "moved")),
+        ("School/Behavior", {"School/Homework", "Family"}, FILED, (("behavior", "homework"), "tagged")),
+        ("School/Behavior", {"School/Meetings"}, FILED, (("behavior", "meeting_request"), "moved")),
+        ("School/Behavior", {"\\Inbox", "School/Other"}, None, (("behavior",), "moved")),
+        ("School/Other", {"\\Inbox"}, PRAISED, (("other_school",), "tagged")),
+        ("School/Review", {"\\Inbox", "School/Praise"}, PRAISED, (None, "tagged")),
+        ("INBOX", {"School/Praise"}, None, None),
+    ],
+)
+def test_at_gmail_a_correction_is_read_off_the_labels(
+    folder: str, others: set[str], filed: Filed | None, expected: tuple[tuple[str, ...] | None, str] | None
+) -> None:
+    """Ours are none; who takes a message out of where we left it moves it, and who does not labels it."""
+    seen = Sighting("k", Place(folder, 8, 1), frozenset({"\\Seen"}), frozenset(others | {folder}))
+    found = find_correction(seen, filed, abilities(tags="labels"))
+    assert (None if found is None else (found.labels, found.how)) == expected
+
+
 def test_without_keywords_flags_mean_nothing() -> None:
     """A server that keeps no tags cannot show a re-tagging."""
     assert find_correction(Sighting("k", HERE, frozenset()), FILED, abilities(tags="none")) is None

@@ -24,6 +24,15 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    # --- What was set ---
+
+    def labels_of(self, account: str, key: str) -> frozenset[str]:
+        """The Gmail labels that we set on a message, or were about to set, and did not take back."""
+        rows = self._store.rows(
+            "SELECT tags FROM op WHERE account = ? AND key = ? AND kind = 'label' AND state != 'undone'", account, key
+        )
+        return frozenset(label for row in rows for label in json.loads(row["tags"]))
+
     # --- The record ---
 
     def add_entry(self, entry: Entry) -> None:

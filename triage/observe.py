@@ -19,7 +19,7 @@ from triage.ledger import Ledger
 from triage.mailbox import Mailbox
 from triage.message import Person
 from triage.partial import Answer, bare_subject
-from triage.plan import Abilities, Correction, Place, Selected, Sighting, Stored, find_correction, newcomer_of
+from triage.plan import Abilities, Correction, Filed, Place, Selected, Sighting, Stored, find_correction, newcomer_of
 from triage.reading import Fetched
 from triage.record import How, Sent, is_worth_recording, sent_entry
 from triage.rows import FolderState
@@ -171,10 +171,27 @@ def _retagged(visit: Visit, status: Selected, before: FolderState) -> list[Sight
 def _arrived(visit: Visit, status: Selected, before: FolderState) -> list[Sighting]:
     uids = without_ours(visit, status, visit.box.starting_at(before.uidnext))
     flags = visit.box.flags(uids, readable=True)
+    gmail = visit.abilities.tags == "labels"
+    labels = visit.box.labels(uids, readable=True) if gmail else {}
     return [
-        Sighting(key, Place(status.folder, status.uidvalidity, uid), flags.get(uid, frozenset()))
+        Sighting(
+            key,
+            Place(status.folder, status.uidvalidity, uid),
+            flags.get(uid, frozenset()),
+            # Gmail does not name the folder that is selected.
+            labels.get(uid, frozenset()) | {status.folder} if gmail else frozenset(),
+        )
         for uid, key in visit.box.keys(uids, readable=True).items()
     ]
+
+
+def _filed(visit: Visit, key: str) -> Filed | None:
+    """How we left a message; at Gmail with our labels, which its row does not tell."""
+    store, name = visit.work.store, visit.work.account.name
+    filed = store.filed(name, key)
+    if filed is None or visit.abilities.tags != "labels":
+        return filed
+    return replace(filed, tags=filed.tags | Ledger(store).labels_of(name, key))
 
 
 def _correct(visit: Visit, seen: Sighting) -> None:
@@ -185,7 +202,7 @@ def _correct(visit: Visit, seen: Sighting) -> None:
         if seen.place.folder != known.place.folder and seen.place.folder == visit.abilities.done:
             store.set_place(name, seen.key, seen.place)
             store.set_status(name, seen.key, "released", "moved by you")
-    correction = find_correction(seen, store.filed(name, seen.key), visit.abilities)
+    correction = find_correction(seen, _filed(visit, seen.key), visit.abilities)
     fetched = next(visit.box.read([seen.place.uid]), None) if correction is not None else None
     if correction is None or fetched is None:
         return
@@ -201,11 +218,11 @@ def _correct(visit: Visit, seen: Sighting) -> None:
             row = Stored(name, seen.key, judged.message_id, seen.place, None, now, "released", 0, "", seen.flags, kept)
             store.save_message(row)
         _learn(store, name, correction, judged, work.clock())
-        store.set_place(name, seen.key, seen.place)
-        store.set_tags(name, seen.key, seen.flags)
+        store.set_tags(name, seen.key, seen.flags | seen.labels)
         if correction.how == "moved":
+            store.set_place(name, seen.key, seen.place)
             store.set_status(name, seen.key, "released", "moved by you")
-        elif known is not None and known.status == "failed":
+        elif known is not None and known.status in ("failed", "pending"):
             # It was to be tried again: what the parent tagged otherwise is not filed by our word any more.
             store.set_status(name, seen.key, "released", "tagged by you")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from triage.classify import Label, Primary, Verdict
+from triage.classify import LABELS, Label, Primary, Verdict
 from triage.config import Filing, PromptSettings
 from triage.message import Person
 
@@ -274,11 +274,12 @@ class Filed:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A message as the mailbox shows it now."""
+    """A message as the mailbox shows it now; `labels`, at Gmail alone, name all folders in which it stands."""
 
     key: str
     place: Place
     flags: frozenset[str]
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +305,8 @@ def find_correction(seen: Sighting, filed: Filed | None, abilities: Abilities) -
     if abilities.done and seen.place.folder == abilities.done:
         # Settled, which says nothing of what it is.
         return None
+    if abilities.tags == "labels":
+        return _by_label(seen, filed, roles) if role is not None else None
     if filed is None:
         return _moved(seen, role) if role is not None else None
     if seen.place.folder != filed.place.folder:
@@ -316,6 +319,28 @@ def find_correction(seen: Sighting, filed: Filed | None, abilities: Abilities) -
 def _moved(seen: Sighting, role: Role | None) -> Correction:
     labels: tuple[Primary, ...] | None = (role,) if role is not None and role != "review" else None
     return Correction(seen.key, seen.place, labels, "moved")
+
+
+def label_of(folder: str) -> str:
+    """The Gmail label that a message carries as long as it stands in a folder."""
+    return "\\Inbox" if folder.upper() == "INBOX" else folder
+
+
+def _by_label(seen: Sighting, filed: Filed | None, roles: Mapping[str, Role]) -> Correction | None:
+    """At Gmail a label puts a message into one folder more, and only who takes it out of the first moves it."""
+    ours = filed.tags | {label_of(filed.place.folder)} if filed is not None else frozenset()
+    if seen.place.folder in ours:
+        return None
+    stands = filed is not None and label_of(filed.place.folder) in seen.labels
+    # Beside the parent's label, ours hold as long as the message was not moved.
+    others = sorted((seen.labels if stands else seen.labels - ours) - {seen.place.folder})
+    found = [roles[folder] for folder in (seen.place.folder, *others) if folder in roles]
+    labels: tuple[Primary, ...] = tuple(role for role in found if role in LABELS)
+    if not labels and "other_school" in found:
+        labels = ("other_school",)
+    if found[0] == "review":
+        labels = ()
+    return Correction(seen.key, seen.place, labels or None, "tagged" if stands else "moved")
 
 
 def _retagged(seen: Sighting, filed: Filed) -> Correction | None:

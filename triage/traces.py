@@ -8,7 +8,7 @@ parent took it back: either way it is theirs.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from triage.classify import LABELS, Label
+from triage.classify import LABELS, Label, Primary
 from triage.errors import RefusedError
 from triage.judge import Judgement
 from triage.ledger import Ledger
@@ -25,10 +25,11 @@ def take_up(visit: Visit, watched: Selected) -> None:
     ledger, name = Ledger(visit.work.store), visit.work.account.name
     if ledger.is_taken_up(name, watched):
         return
-    for role, folder in visit.abilities.folders.items():
-        _take_up_folder(visit, folder, role)
+    # First what is settled: at Gmail it may stand under another label of ours, too.
     if visit.abilities.done:
         _take_up_folder(visit, visit.abilities.done, None)
+    for role, folder in visit.abilities.folders.items():
+        _take_up_folder(visit, folder, role)
     _take_up_watched(visit)
     ledger.set_taken_up(name, watched)
 
@@ -42,13 +43,18 @@ def _take_up_folder(visit: Visit, folder: str, role: Role | None) -> None:
     if selected is None or not selected.uidvalidity:
         return
     store, name = visit.work.store, visit.work.account.name
-    for fetched, judged in _read(visit, selected, visit.box.starting_at(1)):
+    uids = visit.box.starting_at(1)
+    labelled = visit.box.labels(uids, readable=True) if visit.abilities.tags == "labels" else {}
+    for fetched, judged in _read(visit, selected, uids):
+        tags = fetched.summary.flags | labelled.get(fetched.summary.uid, frozenset())
         with store.transaction():
             _save(visit, selected, fetched, judged, "done" if role else "released")
+            store.set_tags(name, fetched.key, tags)
             if role is None:
                 Ledger(store).add_answer(name, fetched.key, _day(visit, fetched), "put away")
             elif role != "review":
-                store.set_labels(name, fetched.key, role, _labels(judged, fetched.summary.flags, role))
+                labels = _labels(visit, judged, tags, role)
+                store.set_labels(name, fetched.key, _primary(visit, judged, tags, role), labels)
 
 
 def _take_up_watched(visit: Visit) -> None:
@@ -61,6 +67,15 @@ def _take_up_watched(visit: Visit) -> None:
     dealt_with = [uid for uid, header in headers.items() if uid in tagged or header.message_id in noted - {""}]
     for fetched, judged in _read(visit, selected, dealt_with):
         _save(visit, selected, fetched, judged, "released")
+    _was_never_moved(visit, selected, dealt_with)
+
+
+def _was_never_moved(visit: Visit, watched: Selected, uids: Sequence[int]) -> None:
+    """What was found in a filing folder, too, was copied there, or at Gmail labelled: it was not taken back from it."""
+    store, name = visit.work.store, visit.work.account.name
+    with store.transaction():
+        for uid, key in visit.box.keys(uids, readable=True).items():
+            store.set_place(name, key, Place(watched.folder, watched.uidvalidity, uid))
 
 
 def _tags_of(visit: Visit) -> frozenset[str]:
@@ -111,8 +126,14 @@ def _day(visit: Visit, fetched: Fetched) -> datetime:
     return min(fetched.summary.received or now, now)
 
 
-def _labels(judged: Judgement, flags: frozenset[str], role: Role) -> list[Label]:
-    """What a filed mail is: by its tags, else by the model; where it stands holds in any case."""
-    tagged = {label for label in LABELS if TAGS[label] in flags}
+def _labels(visit: Visit, judged: Judgement, tags: frozenset[str], role: Role) -> list[Label]:
+    """What a filed mail is: by its tags or Gmail's labels, else by the model; where it stands holds in any case."""
+    tagged = {label for label in LABELS if {TAGS[label], visit.abilities.folders[label]} & tags}
     held = tagged or set(judged.verdict.labels if judged.verdict is not None else ())
     return [label for label in LABELS if label in held | {role}]
+
+
+def _primary(visit: Visit, judged: Judgement, tags: frozenset[str], role: Primary) -> Primary:
+    """What a mail is first of all: at Gmail it may stand in several folders, and the model says which was meant."""
+    here = [label for label in LABELS if visit.abilities.folders[label] in tags]
+    return judged.verdict.primary if judged.verdict is not None and judged.verdict.primary in here else role

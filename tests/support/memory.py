@@ -1,7 +1,8 @@
 """An IMAP server in memory, with faults on demand; it stands under the same contract tests as the real one.
 
 `Server` lasts, `MemoryMailbox` is one connection to it. A fault plan makes the server die before or after any
-numbered step, refuse commands, or lose a capability.
+numbered step, refuse commands, or lose a capability. A message that stands in several folders, as at Gmail one does
+that has several labels, is one object with a UID in each.
 """
 
 import itertools
@@ -27,7 +28,6 @@ class Stored:
     raw: bytes
     flags: set[str]
     received: datetime
-    labels: set[str] = field(default_factory=set)
 
     @property
     def header(self) -> bytes:
@@ -55,6 +55,19 @@ class Folder:
         self.messages[uid] = message
         return uid
 
+    def label(self, message: Stored) -> None:
+        """Gmail: what carries the label stands in the folder of that name; a second time changes nothing."""
+        if not self.holds(message):
+            self.add(message)
+
+    def unlabel(self, message: Stored) -> None:
+        """Gmail: without the label it stands there no more."""
+        self.messages = {uid: found for uid, found in self.messages.items() if found is not message}
+
+    def holds(self, message: Stored) -> bool:
+        """Whether this very message stands here; another of the same content is another."""
+        return any(found is message for found in self.messages.values())
+
 
 class Server:
     """Folders and their mail, and the faults that are planned."""
@@ -79,6 +92,14 @@ class Server:
 
     def make(self, name: str) -> Folder:
         return self.folders.setdefault(name, Folder(next(self._validity)))
+
+    @property
+    def gmail(self) -> bool:
+        return "X-GM-EXT-1" in self.capabilities
+
+    def labels_of(self, message: Stored) -> set[str]:
+        """The folders in which a message stands, as Gmail's labels."""
+        return {_label(name) for name, folder in self.folders.items() if folder.holds(message)}
 
     def tick(self) -> None:
         """A moment at which the process may die: before and after each effect."""
@@ -196,13 +217,22 @@ class MemoryMailbox:
         self._store("STORE", uids, lambda message: message.flags.difference_update(keywords))
 
     def labels(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, frozenset[str]]:  # noqa: ARG002
-        return {uid: frozenset(message.labels) for uid, message in self._chosen(uids).items()}
+        # Gmail leaves out the label of the folder that is selected.
+        here = {_label(self.selected.folder)} if self.selected else set()
+        return {uid: frozenset(self._server.labels_of(message) - here) for uid, message in self._chosen(uids).items()}
 
     def add_labels(self, uids: Sequence[int], labels: Collection[str]) -> None:
-        self._store("STORE", uids, lambda message: message.labels.update(labels))
+        self._relabel(uids, labels, Folder.label)
 
     def remove_labels(self, uids: Sequence[int], labels: Collection[str]) -> None:
-        self._store("STORE", uids, lambda message: message.labels.difference_update(labels))
+        self._relabel(uids, labels, Folder.unlabel)
+
+    def _relabel(self, uids: Sequence[int], labels: Collection[str], verb: Callable[[Folder, Stored], None]) -> None:
+        def change(message: Stored) -> None:
+            for label in labels:
+                verb(self._server.make(label), message)
+
+        self._store("STORE", uids, change)
 
     def _store(self, command: str, uids: Sequence[int], change: Callable[[Stored], object]) -> None:
         self._writable()
@@ -218,7 +248,10 @@ class MemoryMailbox:
         self._server.tick()
         # COPY is all or nothing (RFC 9051, 6.4.7).
         for message in self._chosen(uids).values():
-            target.add(Stored(message.raw, set(message.flags), message.received))
+            if self._server.gmail:
+                target.label(message)
+            else:
+                target.add(Stored(message.raw, set(message.flags), message.received))
         self._server.tick()
 
     def move(self, uids: Sequence[int], folder: str) -> None:
@@ -229,7 +262,7 @@ class MemoryMailbox:
             # MOVE is atomic for each message, not for all (RFC 6851, 3.3).
             self._server.tick()
             if (message := source.messages.pop(uid, None)) is not None:
-                target.add(message)
+                target.label(message)
         self._server.tick()
 
     def add_flags(self, uid: int, flags: Collection[str]) -> None:
@@ -252,8 +285,10 @@ class MemoryMailbox:
             self.unmark(uids)
             raise
         last = self.flags(uids)
-        for uid in self._chosen(uids):
+        for uid, message in self._chosen(uids).items():
             del self._folder().messages[uid]
+            # Where it stands under another label it carries no mark.
+            message.flags.discard("\\Deleted")
         self._server.tick()
         return last
 
@@ -298,6 +333,10 @@ class MemoryMailbox:
         if folder not in self._server.folders:
             raise RefusedError("[TRYCREATE] no such folder")
         return self._server.folders[folder]
+
+
+def _label(folder: str) -> str:
+    return "\\Inbox" if folder == "INBOX" else folder
 
 
 def connected(server: Server) -> Mailbox:
