@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,7 +54,8 @@ class Reader:
             message_id=head["Message-ID"], labels=labels, primary=(*labels, "other_school")[0], sender="unknown",
             school=head["X-Is"] != "shop", urgent=head["X-Is"] == "urgent", unsure=head["X-Is"] == "unsure",
         )  # fmt: skip
-        return Judgement(head["Message-ID"], verdict=made, own_words="its words", sender_address="o@stranger.example")
+        judged = Judgement(head["Message-ID"], verdict=made, own_words="its words", sender_address="o@stranger.example")
+        return replace(judged, from_self=head["X-Is"] == "own")
 
 
 class Home:
@@ -267,6 +269,18 @@ def test_mail_that_the_parent_labels_first(home: Home) -> None:
     assert sorted(home.corrections()) == [('["homework", "praise"]', "moved"), ('["homework"]', "tagged")]
     assert home.server.labels_of(new) == {"\\Inbox", HOMEWORK, PRAISE}
     assert home.server.labels_of(shop) == {"\\Inbox", HOMEWORK}
+
+
+def test_the_parents_own_answer_in_a_labelled_conversation_teaches_nothing(home: Home) -> None:
+    """Gmail's web page labels all of a conversation: what the parent wrote in it is no school mail."""
+    every_folder(home)
+    message, answer = home.deliver("homework"), home.deliver(what="own")
+    home.settled()
+    home.label(message, BEHAVIOR)
+    home.label(answer, BEHAVIOR)
+    assert [home.a_pass().corrections for _ in range(2)] == [1, 0]
+    with home.store() as store:
+        assert store.message("home", answer.key) is None
 
 
 def test_a_try_that_failed_is_not_gone_on_with_once_the_parent_labelled_it(home: Home) -> None:

@@ -207,7 +207,8 @@ def _correct(visit: Visit, seen: Sighting) -> None:
     if correction is None or fetched is None:
         return
     (judged,) = judge(work, [fetched], words=True)
-    if judged.ours or judged.error:
+    # Gmail's web page labels a whole conversation, what the parent answered among it.
+    if judged.ours or judged.from_self or judged.error:
         return
     visit.report.corrections += 1
     with store.transaction():
