@@ -17,11 +17,11 @@ from tests.support.cases import FOLDERS, abilities, verdict
 from tests.support.mail import a_mail
 from tests.support.memory import Crash, MemoryMailbox, Server, connected
 from tests.support.memory import Stored as InMemory
-from triage.apply import Applier, StoppedError, in_groups
+from triage.apply import Applier, StoppedError
 from triage.config import Filing, PromptSettings
 from triage.ledger import Ledger
 from triage.mailbox import Mailbox
-from triage.plan import TAGS, Abilities, Action, Appendix, Case, Place, Stored, plan, plan_undo
+from triage.plan import TAGS, Abilities, Action, Appendix, Case, Place, Stored, in_groups, plan, plan_undo
 from triage.store import Store
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"observe"}),
     frozenset({"fit_tone"}),
     frozenset({"adapt", "apply", "draft_figures", "fit", "worker"}),
-    frozenset({"appending", "figures", "fit_second", "ledger", "originals", "rebuild", "tagging"}),
+    frozenset({"appending", "figures", "fit_second", "ledger", "looking", "originals", "rebuild", "tagging"}),
     frozenset({"connection", "credentials", "judge", "mailbox", "model", "store", "tone"}),
     frozenset({"oauth2", "reading"}),
     frozenset({"keeping"}),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
-from triage.errors import RefusedError
+from triage.errors import AnswerError, RefusedError
 from triage.mailbox import Mail, Mailbox
 from triage.plan import Action
 from triage.rows import Op
@@ -21,6 +21,11 @@ class Targets:
     def __init__(self, box: Mailbox) -> None:
         self._box = box
         self._made: set[str] = set()
+        self._closed: set[str] = set()
+
+    def close(self, folder: str) -> None:
+        """What was put into it could not be looked for: nothing more is put there by this pass."""
+        self._closed.add(folder)
 
     def look(self, folder: str) -> tuple[int, int]:
         """UIDVALIDITY and UIDNEXT of a folder, which is made if it is not there."""
@@ -29,7 +34,7 @@ class Targets:
             self._made.add(folder)
             self._box.create_folder(folder)
             status = self._box.status(folder)
-        if status is None or not status.uidvalidity or not status.uidnext:
+        if folder in self._closed or status is None or not status.uidvalidity or not status.uidnext:
             raise RefusedError("it cannot be looked into")
         return status.uidvalidity, status.uidnext
 
@@ -61,14 +66,16 @@ class Appender:
             self._box.append(target, mails)
         except RefusedError as error:
             reason = str(error)
-        arrived = self._arrived(target, uidnext)
+        arrived, whole = self._arrived(target, uidnext)
         with self._store.transaction():
             for op in ops:
                 uid = arrived.get(op.action.message_id)
-                if uid is None:
+                if uid is not None:
+                    self._store.mark(op, "done", uid=uid)
+                elif reason or whole:
                     self.put_off(op, reason or "the server did not keep the note")
                 else:
-                    self._store.mark(op, "done", uid=uid)
+                    self._leave_open(op)
 
     def put_off(self, op: Op, reason: str) -> None:
         """What was refused comes with a later pass, like the note of a mail that cools off, as long as it is of use."""
@@ -76,22 +83,43 @@ class Appender:
         of_use = stored is not None and self._clock() < stored.day + _OF_USE
         self._store.mark(op, "held" if of_use else "failed", detail=reason)
 
+    def _leave_open(self, op: Op) -> None:
+        """Whether it arrived cannot be seen just now: it is looked for again as long as it is of use, not sent."""
+        stored = self._store.message(self._account, op.action.key)
+        if stored is None or self._clock() >= stored.day + _OF_USE:
+            self._store.mark(op, "failed", detail="whether it arrived cannot be seen")
+
     def is_missing(self, op: Op) -> bool:
         """Whether a note that may have been sent is not there; what is found of it is recorded."""
-        status = self._box.status(op.action.target)
+        try:
+            status = self._box.status(op.action.target)
+        except RefusedError:
+            self._leave_open(op)
+            return False
         if status is None or status.uidvalidity != op.arrival.uidvalidity:
             # Whether it arrived cannot be known any more; a second one would be worse than none.
             self._store.mark(op, "failed", detail="its folder was rebuilt meanwhile")
             return False
-        uid = self._arrived(op.action.target, op.arrival.uid).get(op.action.message_id)
+        arrived, whole = self._arrived(op.action.target, op.arrival.uid)
+        uid = arrived.get(op.action.message_id)
         if uid is not None:
             self._store.mark(op, "done", uid=uid)
-        return uid is None
+        elif not whole:
+            self._leave_open(op)
+        return uid is None and whole
 
-    def _arrived(self, folder: str, uidnext: int) -> dict[str, int]:
-        self._box.select(folder, readonly=True)
-        found = self._box.message_ids(self._box.starting_at(uidnext))
-        return {message_id: uid for uid, message_id in sorted(found.items(), reverse=True)}
+    def _arrived(self, folder: str, uidnext: int) -> tuple[dict[str, int], bool]:
+        """Message-ID to UID of what stands in a folder from `uidnext` on, and whether that is all of it."""
+        try:
+            self._box.select(folder, readonly=True)
+            uids = self._box.starting_at(uidnext)
+            found = self._box.message_ids(uids, readable=True)
+        except (RefusedError, AnswerError):
+            if self._box.dead:
+                raise
+            self._targets.close(folder)
+            return {}, False
+        return {message_id: uid for uid, message_id in sorted(found.items(), reverse=True)}, len(found) == len(uids)
 
 
 def _append_flags(action: Action) -> tuple[str, ...]:

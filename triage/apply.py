@@ -6,20 +6,31 @@ the target, among those that arrived after the command was sent.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from triage.appending import Appender, Targets
 from triage.errors import RefusedError
+from triage.looking import Looks
 from triage.mailbox import Mailbox
-from triage.originals import Twins, elsewhere, in_one, marked_as_deleted, take_out, unmark, withdraw
+from triage.originals import (
+    Twins,
+    elsewhere,
+    in_one,
+    is_at,
+    marked_as_deleted,
+    readable_keys,
+    take_out,
+    unmark,
+    withdraw,
+)
 from triage.plan import Action, Place, Selected
-from triage.rows import INTERRUPTED, Op, OpState
+from triage.rows import INTERRUPTED, Op, OpState, ending_of
 from triage.store import MAX_TRIES, Store
 from triage.tagging import TAGGING, carried_out, recover_tags, remember, was_refused
 
-GROUP = 400
 _Pair = tuple[Op, Twins]
 
 
@@ -46,15 +57,17 @@ class Applier:
         self, box: Mailbox, store: Store, account: str, clock: Callable[[], datetime], stop: Callable[[], bool]
     ) -> None:
         self._box, self._store, self._account = box, store, account
-        self._stop = stop
+        self._clock, self._stop = clock, stop
         self._failed: dict[str, str] = {}
         self._untagged: dict[str, str] = {}
         self._places: dict[str, Place] = {}
+        # Of what could not be brought to an end, as nobody can see how it ended: why, by key.
+        self.left_open: dict[str, str] = {}
         self._targets = Targets(box)
         self._appender = Appender(box, store, account, clock, self._targets)
 
     def apply(self, run: str, actions: Sequence[Action]) -> Outcome:
-        """Journal and carry out one group of at most `GROUP` messages' actions."""
+        """Journal and carry out one group of at most `plan.GROUP` messages' actions."""
         return self.carry_out(self._store.journal(run, self._account, actions))
 
     def carry_out(self, ops: Sequence[Op]) -> Outcome:
@@ -168,7 +181,7 @@ class Applier:
         self, ops: Sequence[Op], target: str, uidvalidity: int, uidnext: int, refused: Mapping[int, str]
     ) -> None:
         """Find each message in the target by content, and take it out of the source if it is still there."""
-        arrived = self._arrivals(target, uidnext)
+        arrived, whole = self._arrivals(target, uidnext)
         self._box.select(ops[0].action.place.folder)
         here = self._box.keys([op.action.place.uid for op in ops])
         copied, taken = list[_Pair](), list[_Pair]()
@@ -178,7 +191,11 @@ class Applier:
                 in_target = arrived.get(key)
                 in_source = here.get(uid) == key
                 if in_target is None:
-                    if in_source:
+                    # What MOVE left where it was is not in the target either.
+                    stayed = in_source and (uid in refused or (op.action.kind == "move" and self._box.has("MOVE")))
+                    if not whole and not stayed:
+                        self._leave_open(op, "what stands there cannot be read")
+                    elif in_source:
                         self._fail(op, refused.get(uid, "the server did not move it"))
                     else:
                         self._gone(op)
@@ -242,10 +259,13 @@ class Applier:
             unmark(self._box, found.values())
         for op, twins in pairs:
             if twins.key in found:
-                withdraw(self._box, twins)
-                self._gone(op)
+                self._attempt(op, partial(self._withdraw, op, twins))
             else:
                 self._filed(op, twins.copy)
+
+    def _withdraw(self, op: Op, twins: Twins) -> None:
+        withdraw(self._box, twins)
+        self._gone(op)
 
     def _filed(self, op: Op, place: Place) -> None:
         self._store.mark(op, "done", uid=place.uid)
@@ -329,13 +349,22 @@ class Applier:
         """Whether a message is where it was; its folder is selected."""
         selected = self._open(place.folder)
         same = selected is not None and selected.uidvalidity == place.uidvalidity
-        return same and self._box.keys([place.uid]).get(place.uid) == key
+        return same and is_at(self._box, place.uid, key)
 
-    def _arrivals(self, folder: str, uidnext: int) -> dict[str, int]:
-        """Key to UID of what stands in a folder from `uidnext` on; of two copies the older."""
-        self._box.select(folder, readonly=True)
-        found = self._box.keys(self._box.starting_at(uidnext))
-        return {key: uid for uid, key in sorted(found.items(), reverse=True)}
+    def _arrivals(self, folder: str, uidnext: int) -> tuple[dict[str, int], bool]:
+        """Key to UID of what stands in a folder from `uidnext` on, of two copies the older; whether that is all."""
+        try:
+            self._box.select(folder, readonly=True)
+            found, whole = readable_keys(self._box, self._box.starting_at(uidnext))
+        except RefusedError:
+            self._targets.close(folder)
+            return {}, False
+        return {key: uid for uid, key in sorted(found.items(), reverse=True)}, whole
+
+    def _leave_open(self, op: Op, reason: str) -> None:
+        """What cannot be read proves nothing: the action waits for a pass that sees how it ended."""
+        named = f'whether message {op.action.place.uid} of {op.action.place.folder} is in "{op.action.target}"'
+        self._failed[op.action.key] = self.left_open[op.action.key] = f"{named} cannot be seen: {reason}"
 
     # --- After a crash ---
 
@@ -352,7 +381,7 @@ class Applier:
         taken, lost = list[_Pair](), list[_Pair]()
         for op in open_ops:
             if op.action.kind in ("move", "copy") and op.state != "planned":
-                self._recover_filing(op, taken, lost)
+                self._attempt(op, partial(self._recover_filing, op, taken, lost))
             elif op.action.kind not in ("note", "draft", *TAGGING):
                 self._store.mark(op, "failed", detail=INTERRUPTED)
         self._taken([pair for pair in taken if pair[0].state != "marked"])
@@ -372,16 +401,17 @@ class Applier:
         status = self._box.status(target)
         same = status is not None and status.uidvalidity == arrival.uidvalidity
         # A target that was rebuilt has new UIDs for all: look through the whole of it.
-        found = self._arrivals(target, arrival.uid if same else 1) if status is not None else {}
+        found, whole = self._arrivals(target, arrival.uid if same else 1) if status is not None else ({}, True)
         selected = self._open(op.action.place.folder)
-        uid = op.action.place.uid
         same_source = selected is not None and selected.uidvalidity == op.action.place.uidvalidity
-        in_source = same_source and self._box.keys([uid]).get(uid) == op.action.key
+        in_source = same_source and is_at(self._box, op.action.place.uid, op.action.key)
         in_target = found.get(op.action.key)
         copy = Place(target, status.uidvalidity if status is not None else 0, in_target or 0)
         twins = Twins(op.action.key, op.action.place, copy, self._flags_before(op.action.key))
         rebuilt = selected is not None and not same_source
         proved = op.state in ("copied", "marked")
+        if in_target is None and not whole:
+            raise RefusedError("not all that stands there can be read")
         if in_target is None and proved:
             lost.append((op, twins))
         elif in_target is None and (in_source or rebuilt):
@@ -399,6 +429,15 @@ class Applier:
         else:
             self._filed(op, twins.copy)
 
+    def _attempt(self, op: Op, end: Callable[[], None]) -> None:
+        """Bring one action to an end; where what would prove it cannot be read, it stays open."""
+        looks = Looks(self._box, self._store, self._account, self._clock)
+        if left_out := looks.at(op.action.target, "recovery", end):
+            self._leave_open(op, left_out)
+            source = self._open(op.action.place.folder) if op.state == "marked" else None
+            if source is not None and not unmark(self._box, [op.action.place]):
+                self._store.mark(op, "copied")
+
     def _interrupted(self, op: Op) -> None:
         self._store.mark(op, "failed", detail=INTERRUPTED)
         self._failed[op.action.key] = INTERRUPTED
@@ -409,25 +448,28 @@ class Applier:
         # What we have not begun to remove may be what was to stay when its double was thrown away.
         found = begun | elsewhere(self._box, [twins for op, twins in lost if op.state == "copied"], trashed=False)
         for op, twins in lost:
-            moved_on, stands = found.get(twins.key), self._stands(twins.original, twins.key)
-            if moved_on is not None and stands:
-                self._mark([(op, twins)], "marked")
-                self._take_out([(op, replace(twins, copy=moved_on))], self._gone)
-                continue
-            if op.state == "marked":
-                unmark(self._box, [twins.original] if stands else [place for place in [moved_on] if place is not None])
-            target, source = self._box.status(op.action.target), self._box.status(twins.original.folder)
-            if target is None and moved_on is None:
-                # Its folder is not there: nothing is removed, and a person has to look.
-                self._store.mark(op, "copied")
-                self._failed[twins.key] = f'folder "{op.action.target}", which holds its copy, is not there any more'
-            elif (target is not None and target.uidvalidity != op.arrival.uidvalidity) or (
-                source is not None and source.uidvalidity != twins.original.uidvalidity
-            ):
-                # In a folder that was rebuilt it is looked for by its content, with the others.
-                self._interrupted(op)
-            else:
-                self._gone(op)
+            self._attempt(op, partial(self._end_lost, op, twins, found.get(twins.key)))
+
+    def _end_lost(self, op: Op, twins: Twins, moved_on: Place | None) -> None:
+        stands = self._stands(twins.original, twins.key)
+        if moved_on is not None and stands:
+            self._mark([(op, twins)], "marked")
+            self._take_out([(op, replace(twins, copy=moved_on))], self._gone)
+            return
+        if op.state == "marked":
+            unmark(self._box, [twins.original] if stands else [place for place in [moved_on] if place is not None])
+        target, source = self._box.status(op.action.target), self._box.status(twins.original.folder)
+        if target is None and moved_on is None:
+            # Its folder is not there: nothing is removed, and a person has to look.
+            self._store.mark(op, "copied")
+            self._failed[twins.key] = f'folder "{op.action.target}", which holds its copy, is not there any more'
+        elif (target is not None and target.uidvalidity != op.arrival.uidvalidity) or (
+            source is not None and source.uidvalidity != twins.original.uidvalidity
+        ):
+            # In a folder that was rebuilt it is looked for by its content, with the others.
+            self._interrupted(op)
+        else:
+            self._gone(op)
 
     def _recover_notes(self, ops: Sequence[Op]) -> None:
         due: list[Op] = []
@@ -445,7 +487,7 @@ class Applier:
 
     def _reason(self, key: str) -> str | None:
         """Why a message is not where it should be, None if it is: seen just now, or recorded before."""
-        return self._failed.get(key, _ending(self._store.last_ops_of(self._account, key)))
+        return self._failed.get(key, ending_of(self._store.last_ops_of(self._account, key)))
 
     def _settle(self, key: str) -> None:
         """Record how a message's actions ended, from the journal; an interrupted one is left to be planned anew."""
@@ -453,7 +495,7 @@ class Applier:
         if stored is None or stored.status not in ("pending", "failed") or not ops:
             return
         reason = self._reason(key)
-        if reason == INTERRUPTED:
+        if reason == INTERRUPTED or key in self.left_open:
             return
         if reason is None:
             for op in ops:
@@ -466,24 +508,3 @@ class Applier:
             self._store.set_status(self._account, key, "failed", reason)
             if stored.tries + 1 >= MAX_TRIES:
                 self._store.give_up(self._account, key, reason)
-
-
-def _ending(ops: Sequence[Op]) -> str | None:
-    """Why a message's own actions did not all succeed: None where they did, "" where somebody else took it."""
-    own = [op for op in ops if op.action.kind not in ("note", "draft")]
-    if any(op.state == "vanished" for op in own):
-        return ""
-    return next((op.detail for op in own if op.state == "failed"), None)
-
-
-def in_groups(planned: Iterable[list[Action]]) -> list[list[Action]]:
-    """Messages' actions put together to groups of at most `GROUP` messages; no message is split."""
-    groups: list[list[Action]] = []
-    count = GROUP
-    for actions in planned:
-        if count >= GROUP:
-            groups.append([])
-            count = 0
-        groups[-1] += actions
-        count += 1
-    return groups

@@ -6,12 +6,12 @@ next pass, and a note goes when its draft has gone.
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from triage.apply import Applier
-from triage.errors import RefusedError
 from triage.ledger import Ledger
 from triage.notes import check_mail
-from triage.observe import Visit, without_ours
+from triage.observe import Visit, look_into, without_ours
 from triage.partial import answer_of
 from triage.plan import Action, Place, Selected
 from triage.prompts import Wording
@@ -27,19 +27,22 @@ MOST_DRAFTS = 50
 
 def look_at_drafts(visit: Visit, applier: Applier, wording: Wording) -> None:
     """Check the drafts that answer school mail, and retire the notes of those that are gone."""
+    folder = visit.abilities.drafts
+    if folder and visit.work.config.prompts.check_drafts:
+        look_into(visit, folder, "drafts", partial(_look_at_drafts, visit, applier, wording))
+
+
+def _look_at_drafts(visit: Visit, applier: Applier, wording: Wording) -> None:
     work, box, folder = visit.work, visit.box, visit.abilities.drafts
     store, name = work.store, work.account.name
-    status = box.status(folder) if folder and work.config.prompts.check_drafts else None
+    status = box.status(folder)
     if status is None or not status.uidvalidity:
         return
     before = store.folder(name, folder)
     notes = store.notes_in(name, folder)
     if before is not None and before.uidnext == status.uidnext and before.existed == status.exists:
         return
-    try:
-        selected = box.select(folder, readonly=True)
-    except RefusedError:
-        return
+    selected = box.select(folder, readonly=True)
     uids = without_ours(visit, selected, box.starting_at(1))[-MOST_DRAFTS:]
     settled, waits = _settled(visit, _without_note(visit, uids))
     actions = [*_new_notes(visit, selected, settled, notes, wording), *_stale(visit, uids, notes)]
@@ -57,13 +60,15 @@ def drafted(visit: Visit) -> list[tuple[str, frozenset[str]]]:
     """What each draft that stands or is held answers: the key of its message where that is known, and Message-IDs."""
     held = Ledger(visit.work.store).held_drafts(visit.work.account.name)
     found = [(op.action.key, answer_of(op.action.payload).answered) for op in held]
-    try:
+
+    def look() -> None:
         visit.box.select(visit.abilities.drafts, readonly=True)
-    except RefusedError:
-        return found
-    uids = visit.box.starting_at(1)[-MOST_DRAFTS:]
-    gone = {uid for uid, flags in visit.box.flags(uids).items() if "\\Deleted" in flags}
-    return found + [("", answer.answered) for uid, answer in visit.box.answers(uids).items() if uid not in gone]
+        uids = visit.box.starting_at(1)[-MOST_DRAFTS:]
+        gone = {uid for uid, flags in visit.box.flags(uids, readable=True).items() if "\\Deleted" in flags}
+        found.extend(("", answer.answered) for uid, answer in visit.box.answers(uids).items() if uid not in gone)
+
+    look_into(visit, visit.abilities.drafts, "threads", look)
+    return found
 
 
 def _without_note(visit: Visit, uids: Sequence[int]) -> list[int]:
@@ -111,9 +116,12 @@ def _note(visit: Visit, folder: Selected, draft: Fetched, text: str) -> Action:
 
 def _stale(visit: Visit, uids: Sequence[int], notes: Iterable[Op]) -> list[Action]:
     """Notes whose draft was sent, thrown away or saved anew."""
-    present = set(visit.box.keys(uids, readable=True).values())
+    present = visit.box.keys(uids, readable=True)
+    if len(present) < len(uids):
+        # What cannot be read may be the draft.
+        return []
     return [
         Action("remove", op.action.key, op.arrival, message_id=op.action.message_id)
         for op in notes
-        if op.action.key not in present
+        if op.action.key not in present.values()
     ]

@@ -47,6 +47,8 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     if not work.dry_run:
         work.store.clock_is(work.clock())
         applier.recover()
+        visit.report.failed += len(applier.left_open)
+        visit.report.troubles += applier.left_open.values()
         selected = box.select(account.folder)
     before = work.store.folder(account.name, account.folder)
     if problem := _reset(selected, before):
@@ -108,12 +110,20 @@ def _release(visit: Visit, applier: Applier) -> None:
             continue
         there = message is not None and message.status == "done" and message.place.folder == op.action.target
         beside = there or (message is not None and op.action.kind == "draft" and message.status == "done")
-        if beside and (name, op.action.key) not in answered and visit.box.status(op.action.target) is not None:
+        if beside and (name, op.action.key) not in answered and _is_there(visit.box, op.action.target):
             due.append(op)
         else:
             store.mark(op, "failed", detail="not needed any more")
     if due:
         applier.carry_out(due)
+
+
+def _is_there(box: Mailbox, folder: str) -> bool:
+    try:
+        return box.status(folder) is not None
+    except RefusedError:
+        # What cannot be put into it yet is put off, as long as it is of use.
+        return True
 
 
 # --- Is this still the folder that we know? --------------------------------------------------------------

@@ -58,7 +58,7 @@ _FIRST_C = 10.0
 # The networks' units, how often each sees all there is, and in what portions.
 _MESSAGE_NET, _SENTENCE_NET = (32, 8, 200), (16, 6, 400)
 # A word says something of mail to come when so many mails, or sentences, use it.
-_LEAST, _NET_LEAST = 4, 6
+_LEAST, _NET_LEAST = 3, 5
 # The share of school mail that is to be seen; the threshold is as high as that allows.
 _SCHOOL_SEEN = 0.975
 # The share of mails about a plan or about danger that is to be seen.

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from triage.apply import Applier, Outcome, in_groups
+from triage.apply import Applier, Outcome
 from triage.beside import drafted
 from triage.classify import Verdict, unreadable_json
 from triage.cooling import held_until
 from triage.errors import MailboxError, RefusedError
 from triage.judge import Judgement
 from triage.ledger import Ledger
+from triage.looking import OFTEN_CUT, line_broke
 from triage.observe import (
     Pass,
     Report,
@@ -39,6 +40,7 @@ from triage.plan import (
     Status,
     Stored,
     files,
+    in_groups,
     plan,
 )
 from triage.reading import Fetched, Summary, content_key
@@ -48,8 +50,6 @@ from triage.rows import FolderState
 BATCH = 100
 # So many are read, judged, planned and acted on before the next: what a line that drops then cannot take back.
 STRETCH = 200
-# What was being read so often in a row when the line broke is asked for alone: it may be what breaks it.
-OFTEN_CUT = 2
 # Why a server refuses whatever message it is: none is left in peace for that.
 _OF_ALL_MAIL = re.compile(
     r"\((?:OVERQUOTA|LIMIT|UNAVAILABLE|INUSE|NOPERM|CONTACTADMIN|ALERT|AUTHORIZATIONFAILED|READ-ONLY)\)"
@@ -122,8 +122,8 @@ def _read(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[Fet
         for fetched in box.read(uids, proof=proof):
             del left[fetched.summary.uid]
             yield fetched
-    except MailboxError:
-        if not visit.work.dry_run:
+    except MailboxError as error:
+        if line_broke(box, error) and not visit.work.dry_run:
             with store.transaction():
                 ledger.set_cut_off(name, selected, times | {uid: times.get(uid, 0) + 1 for uid in left})
                 if to_blame:
@@ -259,10 +259,12 @@ def _stretches(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterato
     """Apart, and last, what may break the line, or could not be read before: it spoils nothing for other mail."""
     store, name = visit.work.store, visit.work.account.name
     unread = store.unread(name, selected.folder, selected.uidvalidity)
-    often = {uid for uid, times in Ledger(store).cut_off(name, selected).items() if times >= OFTEN_CUT}
-    together = [uid for uid in uids if uid not in unread | often]
+    often = {uid: times for uid, times in Ledger(store).cut_off(name, selected).items() if times >= OFTEN_CUT}
+    together = [uid for uid in uids if uid not in unread | often.keys()]
     stretches = [together[start : start + STRETCH] for start in range(0, len(together), STRETCH)]
-    stretches += [[uid] for uid in uids if uid in often - unread] + [[uid] for uid in uids if uid in unread]
+    # What broke it most often comes last: by then the others have shown whether the server hands out anything.
+    apart = sorted((uid for uid in uids if uid in often.keys() - unread), key=often.__getitem__)
+    stretches += [[uid] for uid in apart] + [[uid] for uid in uids if uid in unread]
     done = 0
     for stretch in stretches:
         visit.work.progress(done, len(uids))
@@ -371,8 +373,8 @@ def _act(
 
 def _offer_done(visit: Visit) -> None:
     """The folder into which the parent puts what is settled; where it cannot be made there is none."""
-    if visit.box.status(visit.abilities.done) is None:
-        with suppress(RefusedError):
+    with suppress(RefusedError):
+        if visit.box.status(visit.abilities.done) is None:
             visit.box.create_folder(visit.abilities.done)
 
 

@@ -103,9 +103,18 @@ class Mailbox:
         """Whether the connection was closed or broke."""
         return self._dead
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was we who cut the connection, without any fault of the server's."""
+        return self._interrupted
+
     def interrupt(self) -> None:
         """Cut the connection from another thread; whatever waits on it ends at once with `MailboxError`."""
-        self._dead = self._interrupted = True
+        self._interrupted = True
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self._dead = True
         shut(self._client)
 
     def _renew(self) -> None:
@@ -127,7 +136,7 @@ class Mailbox:
         # The socket's own timeout runs anew with each octet; this one bounds the whole command.
         if self._dead:
             raise MailboxError(f'account "{self._account}": the connection is closed')
-        watchdog = threading.Timer(seconds, self.interrupt)
+        watchdog = threading.Timer(seconds, self._give_up)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -250,8 +259,8 @@ class Mailbox:
             return sorted(self._client.search(criteria))
 
     def summaries(self, uids: Sequence[int]) -> dict[int, Summary]:
-        """Size, arrival and flags; a UID that is gone is not in the result."""
-        told = self._fetch(uids, SUMMARY_ITEMS)
+        """Size, arrival and flags; a UID that is gone, or that alone cannot be read, is not in the result."""
+        told = self._asked(uids, SUMMARY_ITEMS, readable=True)
         return {uid: summary for uid, data in told if (summary := summary_of(uid, data)) is not None}
 
     def flags(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, frozenset[str]]:
@@ -280,10 +289,10 @@ class Mailbox:
     ) -> Iterable[tuple[int, Mapping[bytes, Any]]]:
         return self._reader().each(uids, items)[0].items() if readable else self._fetch(uids, items)
 
-    def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
-        """Each message's Message-ID field, empty where it has none."""
+    def message_ids(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, str]:
+        """Each message's Message-ID field, empty where it has none; what is not in the result as for `keys`."""
         found: dict[int, str] = {}
-        for uid, field in self._fields(uids, "MESSAGE-ID", readable=False):
+        for uid, field in self._fields(uids, "MESSAGE-ID", readable=readable):
             match = re.search(rb"<[^<>\s]+>", field)
             found[uid] = match.group().decode("ascii", "replace") if match else ""
         return found
@@ -424,7 +433,7 @@ class Mailbox:
             with translated(self._account):
                 grown = idling.grows(seconds)
         except MailboxError:
-            self.interrupt()
+            self._give_up()
             raise
         with self._command(30):
             _, late = self._client.idle_done()

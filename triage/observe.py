@@ -7,6 +7,7 @@ A message that stands in another folder than we left it, or carries other tags, 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -16,6 +17,7 @@ from triage.config import Account, Config
 from triage.errors import RefusedError
 from triage.judge import Context, Judgement, RawMail
 from triage.ledger import Ledger
+from triage.looking import Looks
 from triage.mailbox import Mailbox
 from triage.message import Person
 from triage.partial import Answer, bare_subject
@@ -109,33 +111,50 @@ def since_lookback(visit: Visit) -> list[int]:
     return visit.box.since(day)
 
 
+def look_into(visit: Visit, folder: str, what: str, look: Callable[[], None]) -> None:
+    """Look into a folder for `what`; where that cannot be done the folder is named, and the pass goes on without."""
+    work = visit.work
+    left_out = Looks(visit.box, work.store, work.account.name, work.clock, work.dry_run).at(folder, what, look)
+    if left_out and left_out not in visit.report.troubles:
+        visit.report.troubles.append(left_out)
+
+
 def observe(visit: Visit) -> None:
     """Look at the filing folders for messages that the parent moved there, and everywhere for re-tagged ones."""
-    store, name, watched = visit.work.store, visit.work.account.name, visit.work.account.folder
     done = [visit.abilities.done] if visit.abilities.done else []
-    for folder in (*visit.abilities.folders.values(), *done, watched):
-        status, before = visit.box.status(folder), store.folder(name, folder)
-        if status is None or not status.uidvalidity:
-            continue
-        if before is not None and before.uidvalidity == status.uidvalidity and _changed(status, before):
-            visit.box.select(folder, readonly=True)
-            # What is new in the watched folder is read, and compared, by the pass itself.
-            new = [] if folder == watched else _arrived(visit, status, before)
-            for sighting in [*_retagged(visit, status, before), *new]:
-                _correct(visit, sighting)
-        if folder != watched:
-            if before is not None and before.uidvalidity != status.uidvalidity:
-                _find_again(visit, status)
-            store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
+    for folder in (*visit.abilities.folders.values(), *done, visit.work.account.folder):
+        look_into(visit, folder, "changes", partial(_observe_folder, visit, folder))
+
+
+def _observe_folder(visit: Visit, folder: str) -> None:
+    store, name, watched = visit.work.store, visit.work.account.name, visit.work.account.folder
+    status, before = visit.box.status(folder), store.folder(name, folder)
+    if status is None or not status.uidvalidity:
+        return
+    if before is not None and before.uidvalidity == status.uidvalidity and _changed(status, before):
+        visit.box.select(folder, readonly=True)
+        for sighting in _retagged(visit, status, before):
+            _correct(visit, sighting)
+        # What is new in the watched folder is read, and compared, by the pass itself.
+        for sighting in [] if folder == watched else _arrived(visit, status, before):
+            _correct(visit, sighting)
+    if folder != watched:
+        if before is not None and before.uidvalidity != status.uidvalidity:
+            _find_again(visit, status)
+        store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
 
 
 def remember_folders(visit: Visit) -> None:
     """Folders that this pass made, or saw for the first time: what the parent does there from now on is seen."""
-    store, name = visit.work.store, visit.work.account.name
     for folder in (*visit.abilities.folders.values(), visit.abilities.done):
-        status = visit.box.status(folder) if folder and store.folder(name, folder) is None else None
-        if status is not None and status.uidvalidity:
-            store.save_folder(name, folder, FolderState.of(status, visit.work.clock()))
+        if folder and visit.work.store.folder(visit.work.account.name, folder) is None:
+            look_into(visit, folder, "changes", partial(_remember_folder, visit, folder))
+
+
+def _remember_folder(visit: Visit, folder: str) -> None:
+    status = visit.box.status(folder)
+    if status is not None and status.uidvalidity:
+        visit.work.store.save_folder(visit.work.account.name, folder, FolderState.of(status, visit.work.clock()))
 
 
 def _find_again(visit: Visit, status: Selected) -> None:
@@ -281,14 +300,21 @@ def complete_corrections(visit: Visit) -> None:
     store, name = visit.work.store, visit.work.account.name
     for number, key in store.pending_corrections(name):
         known = store.message(name, key)
-        fetched = _fetch_again(visit, known) if known is not None else None
-        words = ""
-        if known is not None and fetched is not None:
-            (judged,) = judge(visit.work, [fetched], words=True)
-            words = judged.own_words
-            primary: Primary = known.judgement["verdict"]["primary"] if known.judgement else "other_school"
-            _learn_sender(store, primary, judged, visit.work.clock())
-        store.complete_correction(number, words, visit.work.clock())
+        if known is None:
+            store.complete_correction(number, "", visit.work.clock())
+        else:
+            look_into(visit, known.place.folder, "words", partial(_complete_correction, visit, number, known))
+
+
+def _complete_correction(visit: Visit, number: int, known: Stored) -> None:
+    store, words = visit.work.store, ""
+    fetched = _fetch_again(visit, known)
+    if fetched is not None:
+        (judged,) = judge(visit.work, [fetched], words=True)
+        words = judged.own_words
+        primary: Primary = known.judgement["verdict"]["primary"] if known.judgement else "other_school"
+        _learn_sender(store, primary, judged, visit.work.clock())
+    store.complete_correction(number, words, visit.work.clock())
 
 
 def _fetch_again(visit: Visit, known: Stored) -> Fetched | None:
@@ -308,20 +334,18 @@ def _fetch_again(visit: Visit, known: Stored) -> Fetched | None:
 
 def observe_answers(visit: Visit) -> None:
     """Look into the folder of sent mail: a stranger who writes school mail is known once the parent has answered."""
+    folder = visit.box.sent_folder()
+    if folder:
+        look_into(visit, folder, "answers", partial(_observe_sent, visit, folder))
+
+
+def _observe_sent(visit: Visit, folder: str) -> None:
     box, store, name = visit.box, visit.work.store, visit.work.account.name
-    folder = box.sent_folder()
-    try:
-        status = box.status(folder) if folder else None
-        if status is None or not status.uidvalidity:
-            return
-        before = store.folder(name, folder)
-        seen = before is not None and before.uidvalidity == status.uidvalidity
-        if before is not None and seen and before.uidnext == status.uidnext:
-            return
-        box.select(folder, readonly=True)
-    except RefusedError:
-        # A folder that may not be looked into teaches nothing; the pass itself is done.
+    status, before = box.status(folder), store.folder(name, folder)
+    seen = status is not None and before is not None and before.uidvalidity == status.uidvalidity
+    if status is None or not status.uidvalidity or (before is not None and seen and before.uidnext == status.uidnext):
         return
+    box.select(folder, readonly=True)
     uids = box.starting_at(before.uidnext) if before is not None and seen else since_lookback(visit)
     answers = box.answers(uids)
     with store.transaction():

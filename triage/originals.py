@@ -7,7 +7,7 @@ brought to the copy, and where the original stands elsewhere the copy goes. Noth
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from triage.errors import RefusedError
+from triage.errors import AnswerError, RefusedError
 from triage.mailbox import Mailbox
 from triage.plan import Place
 
@@ -48,6 +48,25 @@ def in_one(uids: Sequence[int], verb: Callable[[list[int]], object]) -> dict[int
             return refused | dict.fromkeys(uids[position:], refused[uids[0]])
         refused |= in_one([uid], verb)
     return refused
+
+
+def readable_keys(box: Mailbox, uids: Sequence[int]) -> tuple[dict[int, str], bool]:
+    """Messages' content keys, and whether all of them could be read: what could not proves nothing by its absence."""
+    try:
+        found = box.keys(uids, readable=True)
+    except (RefusedError, AnswerError):
+        if box.dead:
+            raise
+        return {}, False
+    return found, len(found) == len(uids)
+
+
+def is_at(box: Mailbox, uid: int, key: str) -> bool:
+    """Whether a UID of the selected folder is that message. Raises `RefusedError` where it cannot be read."""
+    found, read = readable_keys(box, [uid])
+    if not read and uid in box.starting_at(uid):
+        raise RefusedError("a message cannot be read")
+    return found.get(uid) == key
 
 
 def marked_as_deleted(box: Mailbox, uids: Sequence[int]) -> set[int]:
@@ -111,9 +130,10 @@ def elsewhere(box: Mailbox, twins: Iterable[Twins], *, trashed: bool = True) -> 
             continue
         try:
             selected = box.select(folder, readonly=True)
+            newest = box.starting_at(max(1, selected.uidnext - _NEWEST))
         except RefusedError:
             continue
-        for uid, key in box.keys(box.starting_at(max(1, selected.uidnext - _NEWEST))).items():
+        for uid, key in readable_keys(box, newest)[0].items():
             place = Place(folder, selected.uidvalidity, uid)
             if key in sought and place not in (sought[key].original, sought[key].copy):
                 found[key] = place

@@ -30,6 +30,8 @@ TAGS: Mapping[Label | Literal["school", "review"], str] = {
 }
 # More moves in one pass than this are not made before a person has agreed.
 MANY_MOVES = 1000
+# Actions on so many messages share their commands.
+GROUP = 400
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -243,6 +245,19 @@ def _may_draft(verdict: Verdict) -> bool:
 def files(actions: Iterable[Action]) -> bool:
     """Whether a message's actions put it into another folder."""
     return any(action.kind in ("move", "copy") for action in actions)
+
+
+def in_groups(planned: Iterable[list[Action]]) -> list[list[Action]]:
+    """Messages' actions put together to groups of at most `GROUP` messages; no message is split."""
+    groups: list[list[Action]] = []
+    count = GROUP
+    for actions in planned:
+        if count >= GROUP:
+            groups.append([])
+            count = 0
+        groups[-1] += actions
+        count += 1
+    return groups
 
 
 # --- Who is new ----------------------------------------------------------------------------------------------

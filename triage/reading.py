@@ -178,7 +178,8 @@ class Reader:
         """A server that fails at every message is no fault of the messages: they are left for another time."""
         try:
             readable = any(header_of(data) for data in self.fetch(self.proof, (HEADER_ITEM,)).values())
-        except (RefusedError, AnswerError):
+        except (RefusedError, AnswerError) as another:
+            self._renew_after(another)
             raise error from None
         if not readable and len(uids) > 1:
             raise error

@@ -1,6 +1,7 @@
 """Pure: what the store's rows hold, as data, and how times stand in them (UTC, ISO 8601)."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal, Protocol
@@ -115,3 +116,11 @@ def delivery_of(row: Row) -> Delivery:
         dst_uidvalidity=row["dst_uidvalidity"],
         dst_uidnext=row["dst_uidnext"],
     )
+
+
+def ending_of(ops: Sequence[Op]) -> str | None:
+    """Why a message's own actions did not all succeed: None where they did, "" where somebody else took it."""
+    own = [op for op in ops if op.action.kind not in ("note", "draft")]
+    if any(op.state == "vanished" for op in own):
+        return ""
+    return next((op.detail for op in own if op.state == "failed"), None)

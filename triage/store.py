@@ -181,9 +181,9 @@ class Store:
         return frozenset(tag for row in self.rows(set_by_us, account, key) for tag in json.loads(row["tags"]))
 
     def _half_moved(self, account: str, key: str) -> bool:
-        # Copied and verified, but not yet removed from its source: recovery alone may touch it.
-        sql = "SELECT 1 FROM op WHERE account = ? AND key = ? AND state IN ('copied', 'marked')"
-        return bool(self.rows(sql, account, key))
+        # Perhaps moved, or copied and not yet removed from its source: recovery alone may touch it.
+        of_key = "account = ? AND key = ? AND kind IN ('move', 'copy') AND state IN ('sent', 'copied', 'marked')"
+        return bool(self.rows(f"SELECT 1 FROM op WHERE {of_key}", account, key))  # noqa: S608  # nosec B608
 
     def filed(self, account: str, key: str) -> Filed | None:
         """A message that we handled, as `find_correction` needs it."""
@@ -244,7 +244,7 @@ class Store:
             "SELECT uid FROM message WHERE account = ? AND folder = ? AND uidvalidity = ? "
             "AND status IN ('failed', 'pending') "
             "AND key NOT IN (SELECT key FROM op WHERE op.account = message.account "
-            "AND state IN ('copied', 'marked'))",
+            "AND kind IN ('move', 'copy') AND state IN ('sent', 'copied', 'marked'))",
             account, folder, uidvalidity,
         )  # fmt: skip
         return sorted(row["uid"] for row in rows)

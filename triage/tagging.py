@@ -42,10 +42,10 @@ def recover_tags(box: Mailbox, store: Store, account: str, ops: Sequence[Op]) ->
     for (folder, keywords), members in groups.items():
         try:
             uidvalidity = box.select(folder, readonly=True).uidvalidity
+            here = [op.action.place.uid for op in members if op.action.place.uidvalidity == uidvalidity]
+            seen = (box.flags if keywords else box.labels)(here, readable=True)
         except RefusedError:
-            uidvalidity = 0
-        here = [op.action.place.uid for op in members if op.action.place.uidvalidity == uidvalidity]
-        seen = (box.flags if keywords else box.labels)(here)
+            uidvalidity, seen = 0, {}
         with store.transaction():
             for op in members:
                 now = seen.get(op.action.place.uid) if op.action.place.uidvalidity == uidvalidity else None

@@ -5,19 +5,25 @@ ours was filed. What stands in the watched folder with our tag, or beside a note
 parent took it back: either way it is theirs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from triage.classify import LABELS, Label, Primary
-from triage.errors import RefusedError
+from triage.errors import MailboxError
 from triage.judge import Judgement
 from triage.ledger import Ledger
-from triage.observe import Visit, judge, kept_of, since_lookback
+from triage.looking import OFTEN_CUT, line_broke
+from triage.observe import Visit, judge, kept_of, look_into, since_lookback
+from triage.partial import Answer
 from triage.plan import TAGS, Place, Role, Selected, Status, Stored
-from triage.reading import Fetched
+from triage.reading import BATCH_MESSAGES, Fetched
 
 # So many are read, judged and recorded before the next: what a line that drops then cannot take back.
 _STRETCH = 200
+# So many are asked for at once, the fewer the more often the line broke at them.
+_TOGETHER = (BATCH_MESSAGES, 50, 6, 1)
 
 
 def take_up(visit: Visit, watched: Selected) -> None:
@@ -26,9 +32,9 @@ def take_up(visit: Visit, watched: Selected) -> None:
     if ledger.is_taken_up(name, watched):
         return
     # First what is settled: at Gmail it may stand under another label of ours, too.
-    if visit.abilities.done:
-        _take_up_folder(visit, visit.abilities.done, None)
-    for role, folder in visit.abilities.folders.items():
+    folders: dict[str, Role | None] = {visit.abilities.done: None} if visit.abilities.done else {}
+    folders |= {folder: role for role, folder in visit.abilities.folders.items()}
+    for folder, role in folders.items():
         _take_up_folder(visit, folder, role)
     _take_up_watched(visit)
     ledger.set_taken_up(name, watched)
@@ -36,16 +42,26 @@ def take_up(visit: Visit, watched: Selected) -> None:
 
 def _take_up_folder(visit: Visit, folder: str, role: Role | None) -> None:
     """A filing folder, whose `role` says what its mail is; without one, the folder of what is settled."""
-    try:
-        selected = visit.box.select(folder, readonly=True) if visit.box.status(folder) is not None else None
-    except RefusedError:
+    new: list[int] = []
+
+    def look() -> None:
+        if visit.box.status(folder) is not None:
+            selected = visit.box.select(folder, readonly=True)
+            new.extend(_unknown(visit, selected, visit.box.starting_at(1)) if selected.uidvalidity else ())
+
+    look_into(visit, folder, "traces", look)
+    for start in range(0, len(new), _STRETCH):
+        # Where the line breaks in one stretch, the others are taken up all the same.
+        uids = new[start : start + _STRETCH]
+        look_into(visit, folder, f"traces from {uids[0]}", partial(_take_up_filed, visit, uids, role))
+
+
+def _take_up_filed(visit: Visit, uids: Sequence[int], role: Role | None) -> None:
+    store, name, selected = visit.work.store, visit.work.account.name, visit.box.selected
+    if selected is None:
         return
-    if selected is None or not selected.uidvalidity:
-        return
-    store, name = visit.work.store, visit.work.account.name
-    uids = visit.box.starting_at(1)
     labelled = visit.box.labels(uids, readable=True) if visit.abilities.tags == "labels" else {}
-    for fetched, judged in _read(visit, selected, uids):
+    for fetched, judged in _read(visit, uids):
         tags = fetched.summary.flags | labelled.get(fetched.summary.uid, frozenset())
         with store.transaction():
             _save(visit, selected, fetched, judged, "done" if role else "released")
@@ -59,15 +75,23 @@ def _take_up_folder(visit: Visit, folder: str, role: Role | None) -> None:
 
 def _take_up_watched(visit: Visit) -> None:
     selected, box = visit.box.select(visit.work.account.folder), visit.box
-    uids = since_lookback(visit)
-    headers = box.answers(uids)
+    headers, tags = dict[int, Answer](), dict[int, frozenset[str]]()
+
+    def look(uids: Sequence[int]) -> None:
+        headers.update(box.answers(uids))
+        tags.update(_tags_in(visit, uids))
+
+    def record(uids: Sequence[int]) -> None:
+        for fetched, judged in _read(visit, _unknown(visit, selected, uids)):
+            _save(visit, selected, fetched, judged, "released")
+        _was_never_moved(visit, selected, uids)
+
+    _in_turn(visit, selected, since_lookback(visit), look, shown=False)
     noted = frozenset[str]().union(*(header.answered for header in headers.values() if header.ours == "note"))
     ours = _tags_of(visit)
-    tagged = {uid for uid, flags in _tags_in(visit, uids).items() if flags & ours}
+    tagged = {uid for uid, flags in tags.items() if flags & ours}
     dealt_with = [uid for uid, header in headers.items() if uid in tagged or header.message_id in noted - {""}]
-    for fetched, judged in _read(visit, selected, dealt_with):
-        _save(visit, selected, fetched, judged, "released")
-    _was_never_moved(visit, selected, dealt_with)
+    _in_turn(visit, selected, dealt_with, record, shown=bool(headers))
 
 
 def _was_never_moved(visit: Visit, watched: Selected, uids: Sequence[int]) -> None:
@@ -76,6 +100,32 @@ def _was_never_moved(visit: Visit, watched: Selected, uids: Sequence[int]) -> No
     with store.transaction():
         for uid, key in visit.box.keys(uids, readable=True).items():
             store.set_place(name, key, Place(watched.folder, watched.uidvalidity, uid))
+
+
+def _in_turn(
+    visit: Visit, selected: Selected, uids: Sequence[int], read: Callable[[Sequence[int]], None], *, shown: bool
+) -> None:
+    """Read messages of the watched folder; what was being read when the line broke comes last, in ever smaller numbers.
+
+    What breaks it alone, too, is left to the intake, which names it; not before it is `shown` that others can be read.
+    """
+    ledger, name = Ledger(visit.work.store), visit.work.account.name
+    times = ledger.cut_off(name, selected)
+    by_times = defaultdict[int, list[int]](list)
+    for uid in uids:
+        by_times[max(0, times.get(uid, 0) - OFTEN_CUT + 1)].append(uid)
+    for often, members in sorted(by_times.items()):
+        if often >= len(_TOGETHER) and (shown or often > min(by_times)):
+            break
+        number = _TOGETHER[min(often, len(_TOGETHER) - 1)]
+        for start in range(0, len(members), number):
+            asked = members[start : start + number]
+            try:
+                read(asked)
+            except MailboxError as error:
+                if line_broke(visit.box, error):
+                    ledger.set_cut_off(name, selected, times | {uid: times.get(uid, 0) + 1 for uid in asked})
+                raise
 
 
 def _tags_of(visit: Visit) -> frozenset[str]:
@@ -89,14 +139,17 @@ def _tags_in(visit: Visit, uids: Sequence[int]) -> dict[int, frozenset[str]]:
     return visit.box.flags(uids, readable=True)
 
 
-def _read(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[tuple[Fetched, Judgement]]:
+def _unknown(visit: Visit, selected: Selected, uids: Sequence[int]) -> list[int]:
+    known = visit.work.store.settled_from(visit.work.account.name, Place(selected.folder, selected.uidvalidity, 1))
+    return [uid for uid in uids if uid not in known]
+
+
+def _read(visit: Visit, uids: Sequence[int]) -> Iterator[tuple[Fetched, Judgement]]:
     """What is not known yet, judged; notes, digests and what cannot be read are none of it."""
     store, name = visit.work.store, visit.work.account.name
-    known = store.settled_from(name, Place(selected.folder, selected.uidvalidity, 1))
-    new = [uid for uid in uids if uid not in known]
-    for start in range(0, len(new), _STRETCH):
-        visit.work.progress(start, len(new))
-        batch = [one for one in visit.box.read(new[start : start + _STRETCH]) if not one.error]
+    for start in range(0, len(uids), _STRETCH):
+        visit.work.progress(start, len(uids))
+        batch = [one for one in visit.box.read(uids[start : start + _STRETCH]) if not one.error]
         for fetched, judged in zip(batch, judge(visit.work, batch), strict=True):
             if judged.verdict is not None and not judged.ours and store.message(name, fetched.key) is None:
                 yield fetched, judged

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from triage.apply import Applier, in_groups
+from triage.apply import Applier
 from triage.errors import UsageError
 from triage.mailbox import Mailbox
-from triage.plan import Action, Done, Place, plan_undo
+from triage.plan import Action, Done, Place, in_groups, plan_undo
 from triage.session import Session
 from triage.store import Store
 

@@ -124,7 +124,7 @@ class MemoryMailbox:
         self._server = server
         self.capabilities = server.capabilities
         self.selected: Selected | None = None
-        self.dead = False
+        self.dead = self.interrupted = False
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +136,7 @@ class MemoryMailbox:
         self.dead = True
 
     def interrupt(self) -> None:
-        self.dead = True
+        self.dead = self.interrupted = True
 
     def has(self, capability: str) -> bool:
         return capability in self.capabilities
@@ -196,7 +196,7 @@ class MemoryMailbox:
     def keys(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, str]:  # noqa: ARG002 - all can be read
         return {uid: message.key for uid, message in self._chosen(uids).items()}
 
-    def message_ids(self, uids: Sequence[int]) -> dict[int, str]:
+    def message_ids(self, uids: Sequence[int], *, readable: bool = False) -> dict[int, str]:  # noqa: ARG002
         return {uid: message.message_id for uid, message in self._chosen(uids).items()}
 
     def answers(self, uids: Sequence[int]) -> dict[int, Answer]:
