@@ -326,6 +326,23 @@ def test_a_digest_that_fails_is_no_storm_and_quotes_nothing(
         assert len(house.digests) == before + 1
 
 
+def test_a_digest_does_not_wait_for_ever_for_a_pass_that_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where passes break for hours, as at one message, the digest comes all the same, once."""
+
+    def fail(*_arguments: object, **_options: object) -> Report:
+        raise error
+
+    error: Exception = MailboxError("the connection broke")
+    with a_house(tmp_path / "state", a_config(None), EVENING) as house, monkeypatch.context() as patch:
+        house.live(HOUR)
+        patch.setattr(Session, "run", fail)
+        before = len(house.digests)
+        house.live(DAY)
+        assert len(house.digests) == before + 1
+
+
 def test_a_job_that_fails_is_told_by_the_class_of_its_error(household: Household, said: Callable[[int], str]) -> None:
     """Whichever job it is; what the scheduler knows of it is not logged, because it may quote mail."""
 

@@ -45,6 +45,8 @@ HEARTBEAT_SECONDS = 30
 # A wall clock that ran so much further than the monotonic one means that the machine slept.
 SLEPT_SECONDS = 60
 WORKER_IDLE_SECONDS = 120
+# So long a digest that is due waits for a pass that succeeds.
+PATIENCE = timedelta(hours=1)
 # What SIGTERM leaves to a job that is under way, before its connection is cut.
 GRACE_SECONDS = 3.0
 
@@ -259,9 +261,12 @@ class Daemon:
             # After a start every account is looked at once before its mail is summed up.
             if self._ending.is_set() or not len(self._looked) == len(self._config.accounts) > 0:
                 return
-            # The digest goes into the first account's inbox; a server that refuses is not asked twice as often.
+            # The digest goes into the first account's inbox; a server that refuses is not asked twice as often. Where
+            # passes fail for long, it may be for one message or folder alone, and the digest is made of what there is.
             first, now = self._config.accounts[0], self._session.clock()
-            if self._pauses[first.name].failing or self._digest_pause.running(now):
+            pause = self._pauses[first.name]
+            waits = pause.failing_for(now) < PATIENCE if pause.failing else False
+            if waits or pause.running(now, REFUSED_PAUSE) or self._digest_pause.running(now):
                 return
             error = self._trouble_of(self._deliver_due)
             if error is None:

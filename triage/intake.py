@@ -19,6 +19,7 @@ from triage.errors import MailboxError, RefusedError
 from triage.judge import Judgement
 from triage.ledger import Ledger
 from triage.looking import OFTEN_CUT, line_broke
+from triage.mailbox import Mailbox
 from triage.observe import (
     Pass,
     Report,
@@ -89,6 +90,13 @@ def new_in(visit: Visit, selected: Selected, before: FolderState | None) -> list
         return []
     # What a pass that did not come to its end has settled is not read again.
     settled = store.settled_from(name, Place(selected.folder, selected.uidvalidity, min(found)))
+    # Nor what may stand in its folder by now: that is recovery's alone.
+    settled |= {
+        op.action.place.uid
+        for op in store.open_ops(name)
+        if op.action.kind in ("move", "copy") and op.state != "planned" and op.action.place.folder == selected.folder
+        if op.action.place.uidvalidity == selected.uidvalidity
+    }
     visit.report.skipped += len(settled.intersection(found))
     return [uid for uid in found if uid not in settled]
 
@@ -116,7 +124,7 @@ def _read(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[Fet
     times = ledger.cut_off(name, selected)
     # It is the message's fault where the server hands out others.
     alone = len(uids) == 1 and times.get(uids[0], 0) >= OFTEN_CUT
-    to_blame = alone and (visit.report.seen > 0 or any(not one.error for one in box.read(proof)))
+    to_blame = alone and (visit.report.seen > 0 or _can_be_read(box, proof) or _filed_can_be_read(visit, selected))
     left = dict.fromkeys(uids)
     try:
         for fetched in box.read(uids, proof=proof):
@@ -131,6 +139,25 @@ def _read(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[Fet
         raise
     if times and not visit.work.dry_run:
         ledger.set_cut_off(name, selected, {uid: number for uid, number in times.items() if uid not in uids})
+
+
+def _can_be_read(box: Mailbox, uids: Sequence[int]) -> bool:
+    return any(not fetched.error for fetched in box.read(uids))
+
+
+def _filed_can_be_read(visit: Visit, selected: Selected) -> bool:
+    """Whether the server hands out one of the messages that were filed; the watched folder is selected again."""
+    store, name, box = visit.work.store, visit.work.account.name, visit.box
+    shown = False
+    for folder in visit.abilities.folders.values():
+        state = store.folder(name, folder)
+        filed = store.keys_in(name, folder, state.uidvalidity, newest=1) if state is not None else {}
+        with suppress(RefusedError):
+            if filed and state is not None and box.select(folder, readonly=True).uidvalidity == state.uidvalidity:
+                shown = shown or _can_be_read(box, list(filed))
+    if box.select(selected.folder).uidvalidity != selected.uidvalidity:
+        raise MailboxError(f'account "{name}": folder "{selected.folder}" was rebuilt meanwhile')
+    return shown
 
 
 def _save_cut(visit: Visit, place: Place) -> None:

@@ -32,6 +32,7 @@ class Pause:
     def __init__(self) -> None:
         self._failures = self._unsigned = 0
         self._length = timedelta(0)
+        self._since: datetime | None = None
         self._until: datetime | None = None
 
     def after(self, error: TriageError) -> float:
@@ -48,7 +49,7 @@ class Pause:
         """As `after`; from now on the pause runs."""
         seconds = self.after(error)
         self._length = timedelta(seconds=seconds)
-        self._until = now + self._length
+        self._since, self._until = self._since or now, now + self._length
         return seconds
 
     def running(self, now: datetime, at_least: float = 0.0) -> datetime | None:
@@ -63,10 +64,14 @@ class Pause:
         """Whether the last try failed."""
         return self._failures > 0
 
+    def failing_for(self, now: datetime) -> timedelta:
+        """How long every try has failed."""
+        return now - self._since if self._since is not None else timedelta(0)
+
     def reset(self) -> None:
         """After a success."""
         self._failures = self._unsigned = 0
-        self._until = None
+        self._since = self._until = None
 
 
 def unexpected(error: Exception) -> TriageError:
