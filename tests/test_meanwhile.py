@@ -466,9 +466,9 @@ def test_looking_who_it_is_costs_one_fetch_a_group(tmp_path: Path, monkeypatch: 
     asked = list[int]()
     keys = MemoryMailbox.keys
 
-    def counted(box: MemoryMailbox, uids: Sequence[int]) -> dict[int, str]:
+    def counted(box: MemoryMailbox, uids: Sequence[int], *, readable: bool = False) -> dict[int, str]:
         asked.append(len(uids))
-        return keys(box, uids)
+        return keys(box, uids, readable=readable)
 
     monkeypatch.setattr(MemoryMailbox, "keys", counted)
     fetches = []
