@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.memory import Crash, Folder, MemoryMailbox, Server, Stored, connected
 from tests.test_apply import CAPABILITIES, NOW, Parent
-from triage.apply import Applier, Outcome
+from triage.apply import Applier
 from triage.originals import Twins, withdraw
-from triage.plan import Abilities, Action, Place, plan_undo
+from triage.plan import Abilities, Action, Outcome, Place, plan_undo
 from triage.store import Store
 
 HOMEWORK = "School/Homework"

@@ -7,7 +7,7 @@ the target, among those that arrived after the command was sent.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -26,7 +26,7 @@ from triage.originals import (
     unmark,
     withdraw,
 )
-from triage.plan import Action, Place, Selected
+from triage.plan import Action, Outcome, Place, Selected
 from triage.rows import INTERRUPTED, Op, OpState, ending_of
 from triage.store import MAX_TRIES, Store
 from triage.tagging import TAGGING, carried_out, recover_tags, remember, was_refused
@@ -36,18 +36,6 @@ _Pair = tuple[Op, Twins]
 
 class StoppedError(Exception):
     """The program is to end; nothing is half done that the journal does not know of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a group ended: `failed` gives, for each message that stays where it is, the reason.
-
-    `untagged` gives it for those that went where they belong without their tags.
-    """
-
-    failed: Mapping[str, str]
-    places: Mapping[str, Place]
-    untagged: Mapping[str, str]
 
 
 class Applier:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from triage.apply import Applier, Outcome
+from triage.apply import Applier
 from triage.beside import drafted
 from triage.classify import Verdict, unreadable_json
 from triage.cooling import held_until
@@ -36,6 +36,7 @@ from triage.plan import (
     Appendix,
     Case,
     Correction,
+    Outcome,
     Place,
     Selected,
     Status,

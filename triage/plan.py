@@ -132,6 +132,18 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a group ended: `failed` gives, for each message that stays where it is, the reason.
+
+    `untagged` gives it for those that went where they belong without their tags.
+    """
+
+    failed: Mapping[str, str]
+    places: Mapping[str, Place]
+    untagged: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Appendix:
     """A mail of ours that goes beside a message: note or draft."""
 
