@@ -338,7 +338,8 @@ def test_an_own_model_that_cannot_be_used_stops_nothing(household: Household, da
 def test_an_own_model_that_cannot_be_made_anew_stops_nothing(household: Household) -> None:
     """A full or read-only disk: one sentence, and the shipped model serves."""
     own = broken(household, "cut")
-    own.with_name("triage.json.new").mkdir()
+    own.with_suffix(".json").unlink(missing_ok=True)
+    own.with_suffix(".json").mkdir()
     household.deliver(a_mail("praise"))
     once = household.run("once")
     assert once.returncode == 0, once.stderr

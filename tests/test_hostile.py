@@ -466,7 +466,8 @@ def test_no_file_of_mail_reaches_into_the_terminal(tmp_path: Path, arguments: tu
         (folder / f"{number:02}.eml").write_bytes(spelled(number, spell))
     draft = tmp_path / "draft.txt"
     draft.write_text(
-        "".join(f"You always {spell} ignore us, this is {spell} unacceptable!\n" for spell in SPELLS), newline=""
+        "".join(f"You never {spell} listen, and it is your {spell} fault that she fails.\n" for spell in SPELLS),
+        newline="",
     )
     paths = {"classify": [folder], "prompts": sorted(folder.iterdir())[1:4:2], "check": [draft]}[arguments[0]]
     shown = ""

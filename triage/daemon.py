@@ -277,7 +277,9 @@ class Daemon:
                 if isinstance(error, CredentialError | LimitedError | NotSignedInError):
                     self._failed(first, error)
                 else:
-                    self._tell(f"digest: {error}", f"; trying again in {in_words(seconds)}")
+                    # What keeps the passes from their end was told with them.
+                    level = logging.DEBUG if pause.failing else logging.WARNING
+                    self._tell(f"digest: {error}", f"; trying again in {in_words(seconds)}", level)
 
     def _deliver_due(self) -> None:
         session = self._session
