@@ -106,9 +106,7 @@ def deliver(session: Session, day: date) -> bool:
         with session.connect(account) as box:
             if known is not None and known.account == account.name and _stands(box, known, account.folder):
                 delivery = known
-            elif store.last_delivery() is None and _was_delivered(box, account.folder, day, config.zone):
-                pass
-            else:
+            elif store.last_delivery() is not None or not _was_delivered(box, account.folder, day, config.zone):
                 delivery = _append(session, box, account, delivery, digest)
     with store.transaction():
         store.save_delivery(replace(delivery, state="done"))
