@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from triage.errors import BusyError, StoreError
+from triage.ledger import Ledger
 from triage.lock import StateLock
 from triage.plan import Action, Correction, Place, Stored
 from triage.rows import Delivery, FolderState
@@ -197,7 +198,7 @@ def test_a_clock_that_is_far_behind_moves_no_mail(tmp_path: Path, ahead: timedel
     with Store(tmp_path) as store:
         store.save_message(stored(day=shown))
         store.save_delivery(Delivery(shown.date(), "home", "<d@x>", shown, "done", 1, 1))
-        store.clock_is(NOW)
+        Ledger(store).clock_is(NOW)
         message, last = store.message("home", "k"), store.last_delivery()
     assert message is not None
     assert last is not None

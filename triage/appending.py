@@ -66,13 +66,13 @@ class Appender:
             self._box.append(target, mails)
         except RefusedError as error:
             reason = str(error)
-        arrived, whole = self._arrived(target, uidnext)
+        arrived, standing = self._arrived(target, uidnext)
         with self._store.transaction():
             for op in ops:
                 uid = arrived.get(op.action.message_id)
                 if uid is not None:
                     self._store.mark(op, "done", uid=uid)
-                elif reason or whole:
+                elif reason or standing is not None:
                     self.put_off(op, reason or "the server did not keep the note")
                 else:
                     self._leave_open(op)
@@ -100,16 +100,21 @@ class Appender:
             # Whether it arrived cannot be known any more; a second one would be worse than none.
             self._store.mark(op, "failed", detail="its folder was rebuilt meanwhile")
             return False
-        arrived, whole = self._arrived(op.action.target, op.arrival.uid)
+        arrived, standing = self._arrived(op.action.target, op.arrival.uid)
         uid = arrived.get(op.action.message_id)
         if uid is not None:
             self._store.mark(op, "done", uid=uid)
-        elif not whole:
+        elif standing is None:
             self._leave_open(op)
-        return uid is None and whole
+        elif standing < status.uidnext - op.arrival.uid:
+            # Something that arrived there since is gone: it may be this one, which the parent changed or threw away.
+            self._store.mark(op, "failed", detail="whether it arrived cannot be seen")
+        else:
+            return True
+        return False
 
-    def _arrived(self, folder: str, uidnext: int) -> tuple[dict[str, int], bool]:
-        """Message-ID to UID of what stands in a folder from `uidnext` on, and whether that is all of it."""
+    def _arrived(self, folder: str, uidnext: int) -> tuple[dict[str, int], int | None]:
+        """Message-ID to UID of what stands in a folder from `uidnext` on; how many these are, if all can be seen."""
         try:
             self._box.select(folder, readonly=True)
             uids = self._box.starting_at(uidnext)
@@ -118,8 +123,9 @@ class Appender:
             if self._box.dead:
                 raise
             self._targets.close(folder)
-            return {}, False
-        return {message_id: uid for uid, message_id in sorted(found.items(), reverse=True)}, len(found) == len(uids)
+            return {}, None
+        arrived = {message_id: uid for uid, message_id in sorted(found.items(), reverse=True)}
+        return arrived, len(uids) if len(found) == len(uids) else None
 
 
 def _append_flags(action: Action) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 
 from triage.appending import Appender, Targets
-from triage.errors import RefusedError
+from triage.errors import RefusedError, is_of_all_mail
 from triage.looking import Looks
 from triage.mailbox import Mailbox
 from triage.originals import (
@@ -382,6 +382,7 @@ class Applier:
         with self._store.transaction():
             for key in {*(op.action.key for op in open_ops), *self._store.pending(self._account)}:
                 self._settle(key)
+        self.left_open |= {key: reason for key, reason in self._failed.items() if reason not in ("", INTERRUPTED)}
         return len(open_ops)
 
     def _recover_filing(self, op: Op, taken: list[_Pair], lost: list[_Pair]) -> None:
@@ -480,10 +481,10 @@ class Applier:
     def _settle(self, key: str) -> None:
         """Record how a message's actions ended, from the journal; an interrupted one is left to be planned anew."""
         stored, ops = self._store.message(self._account, key), self._store.last_ops_of(self._account, key)
-        if stored is None or stored.status not in ("pending", "failed") or not ops:
+        if stored is None or stored.status not in ("pending", "failed", "quarantined") or not ops:
             return
         reason = self._reason(key)
-        if reason == INTERRUPTED or key in self.left_open:
+        if reason == INTERRUPTED or key in self.left_open or (reason and stored.status == "quarantined"):
             return
         if reason is None:
             for op in ops:
@@ -493,6 +494,7 @@ class Applier:
         elif reason == "":
             self._store.set_status(self._account, key, "released", "moved by somebody else")
         else:
-            self._store.set_status(self._account, key, "failed", reason)
-            if stored.tries + 1 >= MAX_TRIES:
+            counts = not is_of_all_mail(reason)
+            self._store.set_status(self._account, key, "failed", reason, counts=counts)
+            if counts and stored.tries + 1 >= MAX_TRIES:
                 self._store.give_up(self._account, key, reason)

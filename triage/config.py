@@ -147,6 +147,10 @@ class Account(Table):
         """The configured port, or the usual one of its security (RFC 8314: 993 for implicit TLS)."""
         return self.port or (993 if self.security == "tls" else 143)
 
+    def is_same_mailbox(self, other: "Account") -> bool:
+        """Whether both sign in to one mailbox, to watch two of its folders."""
+        return (self.host.lower(), self.username.lower()) == (other.host.lower(), other.username.lower())
+
     @model_validator(mode="after")
     def _one_source(self) -> "Account":
         if self.password_command is not None and self.password_file is not None:

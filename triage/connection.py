@@ -11,6 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import imapclient  # noqa: TID251 - the other half of mailbox.py
 from imapclient import exceptions as imap_errors  # noqa: TID251 - the other half of mailbox.py
@@ -18,6 +19,7 @@ from imapclient import exceptions as imap_errors  # noqa: TID251 - the other hal
 from triage.config import Account
 from triage.errors import (
     AnswerError,
+    ConfigError,
     CredentialError,
     LimitedError,
     MailboxError,
@@ -26,8 +28,8 @@ from triage.errors import (
     SignInRefusedError,
 )
 
-# At DEBUG imapclient logs the mail itself.
-logging.getLogger("imapclient").setLevel(logging.WARNING)
+# At DEBUG imapclient logs the mail itself, as a warning what a server says of it.
+logging.getLogger("imapclient").setLevel(logging.CRITICAL)
 
 CONNECT_SECONDS = 15
 READ_SECONDS = 60
@@ -42,6 +44,8 @@ _WANTS_PAUSE = re.compile(
     r"|authenticated but not connected",
     re.IGNORECASE,
 )
+# A user name that LOGIN takes as it stands: imaplib puts no quotes around it.
+_ATOM = re.compile(r'[^\x00-\x20\x7f-\uffff(){%*"\\]+')
 # What imaplib says of a line of which it has read no more than the beginning.
 _ENDLESS = re.compile(r"got more than \d+ bytes")
 # imapclient and imaplib check little of what a server says before they take it apart: a literal of any size, parts in
@@ -83,6 +87,23 @@ class _Line(imaplib.IMAP4):
                 line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         self._opened(line)
         return self._context.wrap_socket(line, server_hostname=self.host) if self._context else line
+
+    def _untagged_response(self, typ: str, dat: list[Any], name: str) -> tuple[str, list[Any]]:
+        # What a server tells of itself when another client changes flags may name the message by its sequence number
+        # alone (RFC 9051, 7.5.2), which imapclient takes for a UID: it would be told of another message.
+        typ, told = super()._untagged_response(typ, dat, name)  # type: ignore[misc]  # as in the library
+        return typ, [one for one in told if name != "FETCH" or not _is_without_uid(one)]
+
+
+# A flag may be called UID.
+_FLAGS, _UID = re.compile(rb"FLAGS \([^()]*\)", re.IGNORECASE), re.compile(rb"[( ]UID \d", re.IGNORECASE)
+
+
+def _is_without_uid(line: object) -> bool:
+    """Whether a whole FETCH response names its message by its sequence number alone."""
+    if not isinstance(line, bytes) or not re.match(rb"\d+ \(", line):
+        return False
+    return _UID.search(_FLAGS.sub(b"", line)) is None
 
 
 class _Client(imapclient.IMAPClient):  # type: ignore[misc]  # it has no types
@@ -162,7 +183,7 @@ def _tls(account: Account) -> ssl.SSLContext:
             context.load_verify_locations(account.ca_file.expanduser())
         except (OSError, RuntimeError):
             named = f'account "{account.name}": ca_file {account.ca_file}'
-            raise MailboxError(f"{named} is no readable PEM certificate") from None
+            raise ConfigError([f"{named} is no readable PEM certificate; name a file that is"]) from None
     return context
 
 
@@ -170,6 +191,8 @@ def _start_tls(client: imapclient.IMAPClient, context: ssl.SSLContext, where: st
     try:
         with deadline(lambda: shut(client)):
             client.starttls(context)
+        # What was said before in the clear may be anybody's (RFC 9051, 11.1).
+        client._imap.untagged_responses.clear()  # noqa: SLF001 - the library keeps it
     except ssl.SSLError:
         shut(client)
         raise
@@ -190,7 +213,7 @@ def sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> Non
                 client.oauthbearer_login(account.username, secret)
             else:
                 client.oauth2_login(account.username, secret)
-        elif not secret.isascii() or not account.username.isascii():
+        elif not (secret.isascii() and _ATOM.fullmatch(account.username)):
             client.plain_login(account.username, secret)
         else:
             client.login(account.username, secret)

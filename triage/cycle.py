@@ -45,7 +45,7 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     visit = Visit(work, box, abilities_of(box, selected, work.config), Report(account.name))
     applier = Applier(box, work.store, account.name, work.clock, work.stop)
     if not work.dry_run:
-        work.store.clock_is(work.clock())
+        Ledger(work.store).clock_is(work.clock())
         applier.recover()
         visit.report.failed += len(applier.left_open)
         visit.report.troubles += applier.left_open.values()

@@ -261,14 +261,17 @@ class Daemon:
             # After a start every account is looked at once before its mail is summed up.
             if self._ending.is_set() or not len(self._looked) == len(self._config.accounts) > 0:
                 return
-            # The digest goes into the first account's inbox; a server that refuses is not asked twice as often. Where
-            # passes fail for long, it may be for one message or folder alone, and the digest is made of what there is.
-            first, now = self._config.accounts[0], self._session.clock()
+            # The digest goes into an inbox; a server that refuses is not asked twice as often. Where passes fail for
+            # long, it may be for one message or folder alone, and the digest is made of what there is.
+            now = self._session.clock()
+            first = self._for_digest(now)
             pause = self._pauses[first.name]
             waits = pause.failing_for(now) < PATIENCE if pause.failing else False
-            if waits or pause.running(now, REFUSED_PAUSE) or self._digest_pause.running(now):
+            if waits or self._digest_pause.running(now):
                 return
-            error = self._trouble_of(self._deliver_due)
+            if "inbox" in self._config.digest.deliver and pause.running(now, REFUSED_PAUSE):
+                return
+            error = self._trouble_of(partial(self._deliver_due, first))
             if error is None:
                 self._digest_pause.reset()
             elif not self._ending.is_set():
@@ -281,11 +284,16 @@ class Daemon:
                     level = logging.DEBUG if pause.failing else logging.WARNING
                     self._tell(f"digest: {error}", f"; trying again in {in_words(seconds)}", level)
 
-    def _deliver_due(self) -> None:
+    def _for_digest(self, now: datetime) -> Account:
+        """The first account that is not refused, or else the first."""
+        accounts = self._config.accounts
+        return next((one for one in accounts if not self._pauses[one.name].running(now, REFUSED_PAUSE)), accounts[0])
+
+    def _deliver_due(self, account: Account) -> None:
         session = self._session
         day = due_date(session.store, self._config, session.clock())
         if day is not None:
-            done = deliver(session, day)
+            done = deliver(session, day, account)
             log.info("digest of %s: %s", day, "delivered" if done else "nothing to say")
 
     def _heartbeat(self) -> None:

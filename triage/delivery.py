@@ -18,6 +18,7 @@ from triage.disk import write_whole
 from triage.errors import RefusedError, StoreError
 from triage.ledger import Ledger
 from triage.mailbox import Mail, Mailbox
+from triage.originals import newest_of_each
 from triage.partnership import Nudge, View, nudge_of
 from triage.prompts import Wording
 from triage.record import Entry, Since, laid_over
@@ -80,9 +81,10 @@ def due_date(store: Store, config: Config, now: datetime) -> date | None:
     return today if delivery is None or delivery.state != "done" else None
 
 
-def deliver(session: Session, day: date) -> bool:
+def deliver(session: Session, day: date, account: Account | None = None) -> bool:
     """Deliver the digest of a local date, unless it was; True where something was put somewhere.
 
+    It goes into the inbox of `account`, the first one if none is given, or where it was begun before.
     Raises `MailboxError` or `RefusedError` where the inbox cannot be reached; it is then still due.
     """
     store, config = session.store, session.config
@@ -91,7 +93,7 @@ def deliver(session: Session, day: date) -> bool:
         return False
     # Today's covers what there is so far, be it early or late; the next one begins there.
     now = session.clock()
-    store.clock_is(now)
+    Ledger(store).clock_is(now)
     today = day == now.astimezone(config.zone).date()
     end = now if today else min(digest_end(day, config.digest.at, config.zone), now)
     digest, nudge = _built(store, config, session.wording, _start(store, config, end), end)
@@ -100,7 +102,8 @@ def deliver(session: Session, day: date) -> bool:
         return False
     if "file" in config.digest.deliver:
         write_files(digest, session.wording, store.path.parent / "digests")
-    account = config.accounts[0]
+    begun = next((one for one in config.accounts if known is not None and one.name == known.account), None)
+    account = begun or account or config.accounts[0]
     delivery = Delivery(day, account.name, store.own_message_id(f"digest {day}"), end, "sent", 0, 0)
     if "inbox" in config.digest.deliver:
         with session.connect(account) as box:
@@ -139,10 +142,13 @@ def _append(session: Session, box: Mailbox, account: Account, delivery: Delivery
 
 
 def _stands(box: Mailbox, known: Delivery, folder: str) -> bool:
-    """Whether a digest whose delivery was cut short stands in the folder."""
+    """Whether a digest whose delivery was cut short stands in the folder, or in another."""
     selected = box.select(folder, readonly=True)
     start = known.dst_uidnext if selected.uidvalidity == known.dst_uidvalidity else 1
-    return known.message_id in box.message_ids(box.starting_at(start)).values()
+    if known.message_id in box.message_ids(box.starting_at(start)).values():
+        return True
+    # The parent may have put it away since.
+    return any(known.message_id in box.message_ids(uids, readable=True).values() for _, uids in newest_of_each(box))
 
 
 def _was_delivered(box: Mailbox, folder: str, day: date, zone: tzinfo) -> bool:

@@ -4,7 +4,19 @@ Everything below `cli` raises these; `cli` alone turns them into a sentence and 
 A message says what went wrong, where, and what to do, and never holds a secret or a mail's text.
 """
 
+import re
 from typing import ClassVar
+
+# Why a server refuses whatever message it is (RFC 9051, 5530): none is left in peace for that.
+_OF_ALL_MAIL = re.compile(
+    r"\((?:OVERQUOTA|LIMIT|UNAVAILABLE|INUSE|NOPERM|CONTACTADMIN|ALERT|AUTHORIZATIONFAILED|READ-ONLY)\)"
+    r"|is read-only|cannot be used"
+)
+
+
+def is_of_all_mail(reason: str) -> bool:
+    """Whether a server would have refused any other message for this reason, too."""
+    return _OF_ALL_MAIL.search(reason) is not None
 
 
 class TriageError(Exception):
@@ -36,7 +48,7 @@ class CredentialError(TriageError):
 
 
 class SignInRefusedError(CredentialError):
-    """The server answered that user name and secret do not match (RFC 5530, AUTHENTICATIONFAILED)."""
+    """The server answered that user name and secret do not match (RFC 5530), or the provider takes a grant no more."""
 
 
 class MailboxError(TriageError):

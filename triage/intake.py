@@ -4,7 +4,6 @@ What one stretch has done stays done when the line drops in the next. A message 
 and tried again, and after three passes left in peace.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from triage.apply import Applier
 from triage.beside import drafted
 from triage.classify import Verdict, unreadable_json
 from triage.cooling import held_until
-from triage.errors import MailboxError, RefusedError
+from triage.errors import MailboxError, RefusedError, is_of_all_mail
 from triage.judge import Judgement
 from triage.ledger import Ledger
 from triage.looking import OFTEN_CUT, line_broke
@@ -52,11 +51,6 @@ from triage.rows import FolderState
 BATCH = 100
 # So many are read, judged, planned and acted on before the next: what a line that drops then cannot take back.
 STRETCH = 200
-# Why a server refuses whatever message it is: none is left in peace for that.
-_OF_ALL_MAIL = re.compile(
-    r"\((?:OVERQUOTA|LIMIT|UNAVAILABLE|INUSE|NOPERM|CONTACTADMIN|ALERT|AUTHORIZATIONFAILED|READ-ONLY)\)"
-    r"|is read-only|cannot be used"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,7 +417,7 @@ def _settle(visit: Visit, entry: _Entry, actions: Sequence[Action], outcome: Out
     if reason:
         report.failed += 1
         report.troubles.append(f"{entry.named}: {reason}")
-        store.set_status(name, entry.key, "failed", reason, counts=not _OF_ALL_MAIL.search(reason))
+        store.set_status(name, entry.key, "failed", reason, counts=not is_of_all_mail(reason))
     elif reason is not None:
         report.skipped += 1
         store.set_status(name, entry.key, "released", "moved by somebody else")

@@ -5,7 +5,7 @@ Entries are added and never changed; adding one again changes nothing.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from triage.history import Past
@@ -16,6 +16,8 @@ from triage.store import Store
 
 # Most of an inbox is not the school's: it is left out where it lies.
 _OF_SCHOOL = "(json_extract(judgement, '$.verdict.school') OR json_extract(judgement, '$.verdict.unsure'))"
+# A clock that ran ahead by more than this was not put right: the one that tells it is wrong itself.
+_RAN_AHEAD = timedelta(days=7)
 
 
 class Ledger:
@@ -142,6 +144,24 @@ class Ledger:
             utc_text(now), utc_text(now),
         )  # fmt: skip
         return len(rows)
+
+    # --- A clock that was wrong ---
+
+    def clock_is(self, now: datetime) -> None:
+        """A clock that ran ahead was set back: what was read in times to come was read before now.
+
+        One that is far behind (a machine without a battery that has not asked a time server yet) changes nothing.
+        """
+        last = self._store.last_delivery()
+        if last is not None and now < last.covers_to <= now + _RAN_AHEAD:
+            at = utc_text(now)
+            with self._store.transaction():
+                self._store.write(
+                    "UPDATE message SET day = ? WHERE day > ? AND day <= ? AND NOT EXISTS (SELECT 1 FROM op "
+                    "WHERE op.account = message.account AND op.key = message.key AND op.state = 'held')",
+                    at, at, utc_text(now + _RAN_AHEAD),
+                )  # fmt: skip
+                self._store.write("UPDATE digest SET covers_to = ? WHERE covers_to > ?", at, at)
 
     # --- Nudges ---
 

@@ -70,7 +70,8 @@ NOBODY = Person("", "")
 class Message:
     """One mail, read. Text fields hold no control characters but newlines in `parts`.
 
-    `is_ours` tells a note, draft or digest that triage itself put into the mailbox.
+    `is_ours` tells a note, draft or digest that triage itself put into the mailbox, `delivered` a mail that bears a
+    trace of having been sent to somebody.
     """
 
     message_id: str
@@ -87,6 +88,7 @@ class Message:
     defects: tuple[str, ...]
     invitation: Invitation | None = None
     is_ours: bool = False
+    delivered: bool = False
 
     def header(self, name: str) -> str:
         """First value of one of the kept header fields, empty where there is none."""
@@ -100,9 +102,13 @@ def own_kind(fields: email.message.Message) -> str:
     changed has another Message-ID, and is theirs.
     """
     message_id = str(fields.get("message-id", "")).strip().lower()
-    if not message_id.endswith("@triage.invalid>") or any(name in fields for name in _DELIVERED):
+    if not message_id.endswith("@triage.invalid>") or _was_delivered(fields):
         return ""
     return str(fields.get("x-triage", "")).strip().lower()
+
+
+def _was_delivered(fields: email.message.Message) -> bool:
+    return any(name in fields for name in _DELIVERED)
 
 
 def parse_message(raw: bytes, received: datetime | None = None) -> Message:
@@ -200,6 +206,8 @@ def _from_parser(
     senders = _people(mail.from_)
     subject = one_line(_first(mail.subject), 500)
     doubled = [name for name in _SINGLE_HEADERS if len(tree.get_all(name, [])) > 1]
+    fields = [f"{name} field" for name in doubled]
+    fields += ["from address"] if len({person.address for person in senders if "@" in person.address}) > 1 else []
     damage = damage | {str(kind) for kind in mail.defects_categories}
     return Message(
         message_id=one_line(_first(mail.message_id), 998),
@@ -217,8 +225,9 @@ def _from_parser(
         },
         parts=split_parts(_body(mail.text_plain, mail.text_html), forward=bool(_FORWARDED.match(subject))),
         attachments=attachments,
-        defects=(*(f"more than one {name} field" for name in doubled), *sorted(damage)),
+        defects=(*(f"more than one {name}" for name in fields), *sorted(damage)),
         is_ours=bool(own_kind(tree)),
+        delivered=_was_delivered(tree),
     )
 
 

@@ -20,7 +20,7 @@ import requests
 import urllib3
 
 from triage.config import Account, OAuth2Endpoints
-from triage.errors import ConfigError, CredentialError, MailboxError, TriageError
+from triage.errors import ConfigError, CredentialError, MailboxError, SignInRefusedError, TriageError
 
 PROVIDERS: Mapping[str, Mapping[str, str]] = {
     "google": {
@@ -128,7 +128,7 @@ def _refusal(account: Account, error: object) -> TriageError:
     """A provider's no in our words, with its code alone: what else it says may quote what was sent."""
     where, word = f'account "{account.name}"', _word(error)
     if word in _REFUSALS:
-        return CredentialError(
+        return SignInRefusedError(
             f"{where}: the provider refused the sign-in ({word}); run `triage signin {account.name}`"
         )
     return MailboxError(f"{where}: the provider cannot sign anybody in just now ({word}); try again later")

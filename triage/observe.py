@@ -100,8 +100,9 @@ def judge(work: Pass, batch: Sequence[Fetched], *, words: bool = False) -> list[
 
 def without_ours(visit: Visit, folder: Selected, uids: Sequence[int]) -> list[int]:
     """UIDs without those of messages and notes that we ourselves put into this folder."""
-    store, name = visit.work.store, visit.work.account.name
-    return [uid for uid in uids if not store.is_arrival(name, Place(folder.folder, folder.uidvalidity, uid))]
+    work, places = visit.work, {uid: Place(folder.folder, folder.uidvalidity, uid) for uid in uids}
+    names = [one.name for one in work.config.accounts if one.is_same_mailbox(work.account)]
+    return [uid for uid, place in places.items() if not any(work.store.is_arrival(name, place) for name in names)]
 
 
 def since_lookback(visit: Visit) -> list[int]:

@@ -4,12 +4,12 @@ Another client may have read, marked, moved or deleted an original since it was 
 brought to the copy, and where the original stands elsewhere the copy goes. Nothing is removed unless its twin was seen.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from triage.errors import AnswerError, RefusedError
 from triage.mailbox import Mailbox
-from triage.plan import Place
+from triage.plan import Place, Selected
 
 # A message that a person moved a moment ago is among so many of its folder's last.
 _NEWEST = 100
@@ -123,9 +123,19 @@ def elsewhere(box: Mailbox, twins: Iterable[Twins], *, trashed: bool = True) -> 
     Not in folders that only show what stands in others; nor, without `trashed`, in those that are emptied by time.
     """
     sought = {pair.key: pair for pair in twins}
-    passed_over = _VIEWS if trashed else _VIEWS | _EMPTIED
     found = dict[str, Place]()
-    for folder, attributes in box.folders().items() if sought else ():
+    for selected, newest in newest_of_each(box, trashed=trashed) if sought else ():
+        for uid, key in readable_keys(box, newest)[0].items():
+            place = Place(selected.folder, selected.uidvalidity, uid)
+            if key in sought and place not in (sought[key].original, sought[key].copy):
+                found[key] = place
+    return found
+
+
+def newest_of_each(box: Mailbox, *, trashed: bool = True) -> Iterator[tuple[Selected, list[int]]]:
+    """Each folder that can be looked into, as it is opened, and the UIDs of its newest messages."""
+    passed_over = _VIEWS if trashed else _VIEWS | _EMPTIED
+    for folder, attributes in box.folders().items():
         if passed_over & {attribute.lower() for attribute in attributes}:
             continue
         try:
@@ -133,11 +143,7 @@ def elsewhere(box: Mailbox, twins: Iterable[Twins], *, trashed: bool = True) -> 
             newest = box.starting_at(max(1, selected.uidnext - _NEWEST))
         except RefusedError:
             continue
-        for uid, key in readable_keys(box, newest)[0].items():
-            place = Place(folder, selected.uidvalidity, uid)
-            if key in sought and place not in (sought[key].original, sought[key].copy):
-                found[key] = place
-    return found
+        yield selected, newest
 
 
 def withdraw(box: Mailbox, twins: Twins) -> None:

@@ -335,7 +335,8 @@ def find_correction(seen: Sighting, filed: Filed | None, abilities: Abilities) -
     if abilities.tags == "labels":
         return _by_label(seen, filed, roles) if role is not None else None
     if filed is None:
-        return _moved(seen, role) if role is not None else None
+        # With our tags it was filed by another account of the same mailbox, or by another installation.
+        return _moved(seen, role) if role is not None and not seen.flags & frozenset(TAGS.values()) else None
     if seen.place.folder != filed.place.folder:
         return _moved(seen, role)
     if abilities.tags == "keywords":

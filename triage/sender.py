@@ -51,12 +51,12 @@ def sender_standing(message: Message, config: Config, learned: Collection[str] =
         kind = "platform"
     strict = config.school.authserv_id is not None and kind != "unknown"
     found = _found(message, config, strict=strict)
-    warnings = tuple(_warnings(message, config, via, found.failure))
+    warnings = tuple(_warnings(message, config, via, found))
     if warnings:
         return Standing("suspicious", warnings, via, teacher)
-    if strict and found.told and not found.confirmed:
-        # An address is no proof of itself; what the mail says is still read. Mail without any finding did not come from
-        # outside: the server writes its field on whatever a stranger sends.
+    if strict and message.delivered and not found.confirmed:
+        # An address is no proof of itself; what the mail says is still read. Some servers write no finding at all on
+        # mail that is not signed; what bears no trace of its way was not sent, but put into the mailbox.
         return Standing("unknown", (f"{config.school.authserv_id} did not confirm that it comes from {domain}",), via)
     return Standing(kind, via=via, teacher=teacher)
 
@@ -78,14 +78,14 @@ def _platform(domain: str, config: Config) -> str:
     return next((name for relay, name in PLATFORMS.items() if within(domain, relay)), "")
 
 
-def _warnings(message: Message, config: Config, via: str, failure: str) -> Iterable[str]:
-    yield from (f"it has {defect}" for defect in message.defects if defect == "more than one from field")
-    if failure:
-        yield failure
+def _warnings(message: Message, config: Config, via: str, found: "_Found") -> Iterable[str]:
+    yield from (f"it has {defect}" for defect in message.defects if defect.startswith("more than one from "))
+    if found.failure:
+        yield found.failure
     if imitated := _imitated_domain(message.sender.domain, config, via):
         yield f"its domain {message.sender.domain} looks like {imitated} but is another"
     yield from _display_name_theft(message.sender, config, via)
-    yield from _reply_elsewhere(message, config, via)
+    yield from _reply_elsewhere(message, config, via, confirmed=found.confirmed)
 
 
 # --- What the receiving server found (RFC 8601) -----------------------------------------------------------
@@ -93,14 +93,10 @@ def _warnings(message: Message, config: Config, via: str, failure: str) -> Itera
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """`failure` says in words why the sender seems forged, `confirmed` that the From domain itself passed.
-
-    `told` is whether any server looked at the mail.
-    """
+    """`failure` says in words why the sender seems forged, `confirmed` that the From domain itself passed."""
 
     failure: str = ""
     confirmed: bool = False
-    told: bool = False
 
 
 def _found(message: Message, config: Config, *, strict: bool) -> _Found:
@@ -123,7 +119,7 @@ def _found(message: Message, config: Config, *, strict: bool) -> _Found:
     spared = confirmed or not outcomes.isdisjoint(excuses)
     if not spared and not outcomes.isdisjoint({("spf", "fail"), ("spf", "softfail"), ("spf", "permerror")}):
         return _Found(f"{server} says that the sender's address was not confirmed (SPF failed)")
-    return _Found(confirmed=confirmed, told="authentication-results" in message.headers)
+    return _Found(confirmed=confirmed)
 
 
 def _fields(message: Message, authserv_id: str | None) -> list[tuple[str, Sequence[Any]]]:
@@ -227,9 +223,15 @@ def _skeleton(domain: str) -> str:
     """The domain as a hurried eye reads it: accents and look-alike characters folded, hyphens gone."""
     with contextlib.suppress(UnicodeError):
         domain = domain.encode("ascii").decode("idna")
-    folded = "".join(c for c in unicodedata.normalize("NFKD", domain) if not unicodedata.combining(c))
-    folded = folded.translate(_CONFUSABLE).translate(_LOOKALIKES).replace("rn", "m").replace("vv", "w")
+    folded = _folded(domain).translate(_LOOKALIKES).replace("rn", "m").replace("vv", "w")
     return re.sub(r"[-_]", "", folded)
+
+
+def _folded(text: str) -> str:
+    """Without accents and signs that show nothing, and with Latin letters for those that only look it."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    shown = "".join(c for c in decomposed if not unicodedata.combining(c) and unicodedata.category(c) != "Cf")
+    return shown.translate(_CONFUSABLE)
 
 
 # In the skeleton's spelling, where 1 is l and 0 is o.
@@ -299,18 +301,20 @@ def _same_name(shown: str, known: str) -> bool:
 
 def _name_words(name: str) -> set[str]:
     titles = {"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "coach", "sr", "sra", "srta"}
-    return {word for word in re.findall(r"[^\W\d_]+", name.lower()) if word not in titles}
+    return {word for word in re.findall(r"[^\W\d_]+", _folded(name.lower())) if word not in titles}
 
 
-def _reply_elsewhere(message: Message, config: Config, via: str) -> Iterable[str]:
-    if via or "list-id" in message.headers:
-        return
+def _reply_elsewhere(message: Message, config: Config, via: str, *, confirmed: bool) -> Iterable[str]:
     sender = message.sender
+    trusted = (*config.school.domains, *(t.address.rpartition("@")[2] for t in config.school.teachers))
+    of_school = any(within(sender.domain, domain) for domain in trusted)
+    # On a list it is usual; but anybody can say that a mail is a list's.
+    if via or ("list-id" in message.headers and (confirmed or not of_school)):
+        return
     for person in message.reply_to:
         if _same_organisation(person.domain, sender.domain) or _platform(person.domain, config):
             continue
-        trusted = (*config.school.domains, *(t.address.rpartition("@")[2] for t in config.school.teachers))
-        if person.domain in words("free_mail") or any(within(sender.domain, domain) for domain in trusted):
+        if person.domain in words("free_mail") or of_school:
             yield f"an answer would go to {person.address}, not to {sender.address}"
 
 

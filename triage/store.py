@@ -11,7 +11,7 @@ import secrets
 import sqlite3  # noqa: TID251 - the one place
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
@@ -26,8 +26,6 @@ _SCHEMAS = tuple(Path(__file__).with_name(name) for name in ("schema.sql", "sche
 SCHEMA_VERSION = len(_SCHEMAS)
 # After so many failed passes a message is left in peace, and named in the digest and by doctor.
 MAX_TRIES = 3
-# A clock that ran ahead by more than this was not put right: the one that tells it is wrong itself.
-_RAN_AHEAD = timedelta(days=7)
 
 
 class Store:
@@ -347,10 +345,10 @@ class Store:
         )  # fmt: skip
 
     def give_up(self, account: str, key: str, reason: str) -> None:
-        """Close what is still open for a message; it is in quarantine."""
+        """Close what is still open for a message, which is in quarantine, but where our mark of deletion is left."""
         self.write(
             "UPDATE op SET state = 'failed', detail = ?, payload = x'' WHERE account = ? AND key = ? "
-            "AND state IN ('planned', 'sent', 'copied', 'marked')",
+            "AND state IN ('planned', 'sent', 'copied')",
             reason, account, key,
         )  # fmt: skip
 
@@ -465,18 +463,6 @@ class Store:
         """The digest that covers the latest time."""
         rows = self.rows("SELECT * FROM digest WHERE state = 'done' ORDER BY covers_to DESC LIMIT 1")
         return delivery_of(rows[0]) if rows else None
-
-    def clock_is(self, now: datetime) -> None:
-        """A clock that ran ahead was set back: what a digest showed of times to come was shown before now.
-
-        One that is far behind (a machine without a battery that has not asked a time server yet) changes nothing.
-        """
-        last = self.last_delivery()
-        if last is not None and now < last.covers_to <= now + _RAN_AHEAD:
-            at = utc_text(now)
-            with self.transaction():
-                self.write("UPDATE message SET day = ? WHERE day > ? AND day <= ?", at, at, utc_text(last.covers_to))
-                self.write("UPDATE digest SET covers_to = ? WHERE covers_to > ?", at, at)
 
     def save_delivery(self, delivery: Delivery) -> None:
         """Remember a digest before it is delivered, and again after."""

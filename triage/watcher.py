@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from triage.config import Account
-from triage.errors import CredentialError, LimitedError, MailboxError, NotSignedInError, RefusedError, TriageError
+from triage.errors import LimitedError, MailboxError, NotSignedInError, RefusedError, SignInRefusedError, TriageError
 from triage.mailbox import Mailbox
 from triage.session import Session, describe
 
@@ -39,7 +39,7 @@ class Pause:
         """Seconds until the next try."""
         self._failures += 1
         self._unsigned = self._unsigned + 1 if isinstance(error, NotSignedInError) else 0
-        if self._unsigned >= SIGN_IN_TRIES or isinstance(error, CredentialError | LimitedError):
+        if self._unsigned >= SIGN_IN_TRIES or isinstance(error, SignInRefusedError | LimitedError):
             return REFUSED_PAUSE
         # A server may be away for weeks: 2.0**1024 is no number any more.
         longest = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2 ** min(self._failures, 20))
