@@ -569,3 +569,30 @@ def test_a_damaged_state_is_rebuilt_and_nothing_is_filed_twice(household: Househ
     once(household)
     assert household.run("forget", "--child", "Maya").returncode == 0
     assert not list(household.state.glob("state.db.*"))
+
+
+@pytest.mark.parametrize("way", ["another account", "another installation"])
+def test_what_another_one_files_in_the_same_mailbox_teaches_nothing(
+    household: Household, tmp_path: Path, way: str
+) -> None:
+    """Two accounts of one login watch two folders, or two machines one inbox: neither takes the other's for yours."""
+    household.write_config()
+    other = Household(household.server, household.user, tmp_path / "other")
+    other.folder.mkdir()
+    other.write_config()
+    if way == "another account":
+        with household.server.client(household.user) as client:
+            client.create_folder("Kids")
+        text = household.config_file.read_text()
+        table = text[text.index("[[accounts]]") : text.index("[school]")].replace('"home"', '"kids"', 1)
+        household.config_file.write_text(text.replace("[school]", f'{table}folder = "Kids"\n[school]'))
+    homes = [household] if way == "another account" else [household, other]
+    stranger = "Mr. New <new@elsewhere.example>"
+    for mails in ([a_mail("homework")], [a_mail("homework", sender=stranger)], []):
+        household.deliver(*mails)
+        for home in homes:
+            assert home.run("once").returncode == 0
+    for home in homes:
+        with Store(home.state) as store:
+            assert store.learned_senders() == frozenset()
+            assert store.corrections() == []

@@ -225,6 +225,13 @@ def test_each_way_of_connecting(dovecot: Dovecot, security: str) -> None:
         assert box.select("INBOX").exists == 0
 
 
+@pytest.mark.parametrize("name", ["anna b", 'an"na', "DOM\\anna", "(anna)"])
+def test_a_user_may_have_any_name(dovecot: Dovecot, name: str) -> None:
+    """LOGIN takes a name of plain letters as it stands; any other goes by PLAIN."""
+    with Mailbox.connect(account_on(dovecot, name), PASSWORD) as box:
+        assert box.select("INBOX").exists == 0
+
+
 def test_a_certificate_that_nobody_vouches_for_is_refused(dovecot: Dovecot) -> None:
     """Never a fallback to plain; the sentence says what to do."""
     with pytest.raises(MailboxError, match=r"certificate is not trusted.*ca_file") as caught:

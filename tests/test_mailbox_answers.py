@@ -487,3 +487,44 @@ def test_what_happened_meanwhile_is_no_refusal_of_idle(proxy: FaultProxy, open_b
         with pytest.raises(RefusedError, match="NOPERM"):
             box.wait(500)
         assert box.select("INBOX").exists == 0
+
+
+# --- Whom an answer is about -----------------------------------------------------------------------------
+
+
+def test_what_a_server_tells_of_one_message_is_not_taken_for_anothers(dovecot: Dovecot, user: str) -> None:
+    """When another client changes flags, it may name the message by its sequence number, which is another's UID."""
+    deliver(dovecot, user, *(a_mail(number=n) for n in range(6)))
+    with Mailbox.connect(account_on(dovecot, user), PASSWORD) as box, dovecot.client(user) as parent:
+        parent.select_folder("INBOX")
+        parent.add_flags([1], [r"\Deleted"])
+        parent.uid_expunge([1])
+        box.select("INBOX")
+        for flag in (r"\Answered", r"\Deleted", r"\Seen", "triage-praise"):
+            parent.add_flags([5], [flag])
+            # The message with the UID 5 is the fourth.
+            found = box.flags([4, 5])
+            assert flag not in found[4]
+            assert flag in found[5]
+
+
+def test_a_flag_may_be_called_uid(proxy: FaultProxy, open_box: Callable[[], Mailbox]) -> None:
+    """Only the item tells whose answer it is."""
+    with open_box() as box:
+        box.select("INBOX")
+        proxy.replies = {
+            "UID FETCH": r"* 2 FETCH (FLAGS (UID 3 \Seen))" + "\r\n* 2 FETCH (UID 7 FLAGS (UID))\r\n{tag} OK done"
+        }
+        assert box.flags([2, 7]) == {7: frozenset({"UID"})}
+
+
+def test_a_servers_words_are_not_logged(
+    proxy: FaultProxy, open_box: Callable[[], Mailbox], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not where the library cannot decode them, either: they may quote mail."""
+    with open_box() as box:
+        box.select("INBOX")
+        proxy.rewrite = [(rb"OK Fetch completed[^\r]*", "NO Nachricht »Maya« beschädigt".encode())]
+        with pytest.raises(RefusedError):
+            box.flags([1])
+    assert "Maya" not in caplog.text

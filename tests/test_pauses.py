@@ -22,11 +22,11 @@ from tests.test_daemon import PATIENCE, quiet, until
 from triage import watcher
 from triage.config import Account, load_config
 from triage.daemon import Daemon
-from triage.errors import LimitedError, MailboxError, RefusedError, StoreError
+from triage.errors import CredentialError, LimitedError, MailboxError, RefusedError, SignInRefusedError, StoreError
 from triage.mailbox import Mailbox
 from triage.observe import Report
 from triage.session import Session
-from triage.watcher import LONGEST_PAUSE
+from triage.watcher import LONGEST_PAUSE, REFUSED_PAUSE, Pause
 
 EVENING = datetime(2026, 1, 7, 22)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -375,3 +375,24 @@ def test_what_a_watcher_meets_is_told_by_its_class(
         until(lambda: len(waits) >= 4)
     assert said(logging.INFO).count("KeyError") == 1
     assert CANARY not in said(logging.DEBUG)
+
+
+def test_a_refused_first_account_keeps_no_digest_from_the_others(household: Household) -> None:
+    """It goes into the inbox of the first one that works, and a file is written whatever becomes of the accounts."""
+    other = household.server.new_user()
+    ports = (household.server.plain_port,) * 2
+    with at_work(household, *ports, users=(household.user, other)) as daemon:
+        first, second = daemon._config.accounts
+        until(lambda: len(daemon._looked) == 2)
+        now = daemon._session.clock()
+        assert daemon._for_digest(now) == first
+        daemon._pauses[first.name].begin(SignInRefusedError("no"), now)
+        assert daemon._for_digest(now) == second
+        daemon._pauses[second.name].begin(SignInRefusedError("no"), now)
+        assert daemon._for_digest(now) == first
+
+
+def test_a_keyring_that_is_locked_at_first_is_asked_again_soon() -> None:
+    """What fails on this machine is tried again within minutes; what the server refused, within an hour."""
+    assert Pause().after(CredentialError("the keyring is locked")) <= LONGEST_PAUSE
+    assert Pause().after(SignInRefusedError("no")) == REFUSED_PAUSE

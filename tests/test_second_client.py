@@ -2,12 +2,14 @@
 
 import random
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from imapclient import IMAPClient
 
 from tests.support.dovecot import Dovecot
 from tests.support.faults import KINDS as FAULTS
@@ -27,6 +29,48 @@ def test_what_the_parent_does_meanwhile_is_never_overwritten(dovecot: Dovecot, t
         found = days_with_a_second_client(days, acts=30, seed=1, expunges=name == "MOVE")
     assert sum(found.acts.values()) >= 30
     assert not found.wrong, found.wrong
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_what_was_appended_and_taken_is_not_made_again(dovecot: Dovecot, tmp_path: Path, number: int) -> None:
+    """The answer to an APPEND is lost, and the parent throws away what did arrive, or puts away the digest."""
+    with Days(dovecot, tmp_path) as days:
+        days.day(None)
+        appends = [at for at, verb in enumerate(days.proxy.seen) if verb == "APPEND"]
+        if number >= len(appends):
+            pytest.skip("no so many")
+        user = days.new_household()
+        days.proxy.begin(Fault(appends[number], "after"))
+        with days.session(user) as session, dovecot.client(user) as parent:
+            assert days.attempt(session) is None
+            taken = set(ours(parent))
+            for folder in {folder for folder, _ in taken}:
+                parent.select_folder(folder)
+                uids = [uid for uid, name in own_uids(parent) if (folder, name) in taken]
+                if folder == "INBOX":
+                    parent.create_folder("Archive")
+                    parent.move(uids, "Archive")
+                else:
+                    parent.add_flags(uids, [r"\Deleted"])
+                    parent.uid_expunge(uids)
+            for _ in range(2):
+                assert days.attempt(session) is not None
+            assert not {(folder, name) for folder, name in ours(parent) if (folder, name) in taken}
+
+
+def ours(client: IMAPClient) -> Iterator[tuple[str, bytes]]:
+    """Folder and Message-ID of what triage itself wrote."""
+    for flags, _, folder in client.list_folders():
+        if rb"\Noselect" in flags:
+            continue
+        client.select_folder(folder, readonly=True)
+        yield from ((folder, name) for _, name in own_uids(client))
+
+
+def own_uids(client: IMAPClient) -> Iterator[tuple[int, bytes]]:
+    for uid, data in client.fetch(client.search(), ["ENVELOPE"]).items():
+        if (data[b"ENVELOPE"].message_id or b"").endswith(b"@triage.invalid>"):
+            yield uid, data[b"ENVELOPE"].message_id
 
 
 # --- Everybody at once -----------------------------------------------------------------------------------

@@ -315,3 +315,35 @@ def test_an_answer_beyond_measure_ends_the_connection_alone(
         days.proxy.replies = {}
         assert days.attempt(session) is not None
     assert look(days.server, user) == golden
+
+
+# --- What is refused again and again ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["[UNAVAILABLE]", "[NOPERM]", "[CANNOT]"])
+@pytest.mark.parametrize("unmarks", [True, False])
+def test_no_mark_of_deletion_stays_when_removing_was_refused_for_long(days: Days, code: str, *, unmarks: bool) -> None:
+    """More passes than a message is tried, with no EXPUNGE, and with no way to take the mark back; then all is well."""
+
+    def refuse(line: str) -> str:
+        removes = "UID EXPUNGE" in line or (not unmarks and "STORE" in line and "-FLAGS" in line)
+        return f"NO {code} no" if removes else ""
+
+    user = days.new_household()
+    days.proxy.rewrite = offering("IMAP4rev1 UIDPLUS SPECIAL-USE NAMESPACE")
+    days.proxy.begin(None)
+    days.proxy.reply_to = refuse
+    with days.session(user) as session:
+        reports = [days.attempt(session) for _ in range(5)]
+        assert all(report is not None for report in reports)
+        if code != "[CANNOT]":
+            # Told each time, not given up.
+            assert all(report.failed for report in reports if report is not None)
+        days.proxy.reply_to = lambda _line: ""
+        for _ in range(2):
+            days.attempt(session)
+        state = look(days.server, user)
+        assert state.deleted == 0
+        if code != "[CANNOT]":
+            assert folders(state)["INBOX"] == 1
+            assert max(state.places.values()) == 1

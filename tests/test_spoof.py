@@ -50,6 +50,15 @@ WAYS = {
     "a domain without a policy": [f"From: {TEACHER}", f"{_MINE} spf=fail; dkim=none; dmarc=none"],
     "a signature of their own": [f"From: {TEACHER}", f"{_MINE} spf=fail; dkim=pass header.d=evil.example; dmarc=none"],
     "two From fields": [f"From: {TEACHER}", "From: Somebody <somebody@evil.example>"],
+    "two addresses in one field": [f"From: {TEACHER}, Somebody <somebody@evil.example>"],
+    "answers go elsewhere, as on a list": [
+        f"From: {TEACHER}",
+        "Reply-To: ms.alvarez.maplewood@freemail.example",
+        "List-Id: <class.maplewood.k12.example>",
+    ],
+    "the teacher's name with a foreign letter": ["From: Ms. Alvаrez <office.4711@freemail.example>"],
+    "the teacher's name with an accent": ["From: Ms. Alva\u0301rez <office.4711@freemail.example>"],
+    "the teacher's name with a sign that shows nothing": ["From: Ms. Alv\u200barez <office.4711@freemail.example>"],
     "answers go elsewhere": [f"From: {TEACHER}", "Reply-To: ms.alvarez.maplewood@freemail.example"],
     "a letter exchanged": ["From: Ms. Alvarez <alvarez@map1ewood.k12.example>"],
     "a letter of another alphabet": ["From: Ms. Alvarez <alvarez@mаplewood.k12.example>"],
@@ -59,6 +68,15 @@ WAYS = {
 }
 # The exact address, and nothing that speaks for it or against it.
 UNCONFIRMED = {
+    "no finding at all": [
+        f"From: {TEACHER}",
+        "Received: from evil.example by mx.parent.example; Wed, 7 Jan 2026 15:04:01 -0500",
+    ],
+    "no finding but one that is not the standard's": [
+        f"From: {TEACHER}",
+        "Received-SPF: fail (mx.parent.example: does not designate 192.0.2.66) client-ip=192.0.2.66;",
+        "Received: from evil.example by mx.parent.example; Wed, 7 Jan 2026 15:04:01 -0500",
+    ],
     "a pass of their own making": [
         f"From: {TEACHER}",
         "Authentication-Results: mail.evil.example; dmarc=pass header.from=maplewood.k12.example",

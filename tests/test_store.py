@@ -205,6 +205,23 @@ def test_a_clock_that_is_far_behind_moves_no_mail(tmp_path: Path, ahead: timedel
     assert (message.day, last.covers_to) == (day, day)
 
 
+def test_what_was_read_after_the_digest_of_a_wrong_day_is_told_with_the_next(tmp_path: Path) -> None:
+    """Later than what that digest covers, but as little true; what waits for its hour waits on."""
+    ahead = NOW + timedelta(days=3)
+    with Store(tmp_path) as store:
+        store.save_delivery(Delivery(ahead.date(), "home", "<d@x>", ahead, "done", 1, 1))
+        later = ahead + timedelta(hours=2)
+        store.save_message(stored(day=later))
+        store.save_message(stored("waits", day=later, place=Place("INBOX", 1, 99)))
+        note = Action("note", "waits", Place("INBOX", 1, 99), "School/Behavior", message_id="<n@x>", hold=True)
+        store.journal(store.begin_run("once", NOW), "home", [note])
+        Ledger(store).clock_is(NOW)
+        read, waits = store.message("home", "k"), store.message("home", "waits")
+    assert read is not None
+    assert waits is not None
+    assert (read.day, waits.day) == (NOW, later)
+
+
 def test_a_holder_that_has_not_written_its_name_yet_is_another_triage(tmp_path: Path) -> None:
     """Two starts at once: the sentence never has a gap."""
     with StateLock(tmp_path).acquire("run"):

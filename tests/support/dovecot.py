@@ -29,6 +29,7 @@ ssl_cert = <{folder}/cert.pem
 ssl_key = <{folder}/key.pem
 disable_plaintext_auth = no
 auth_mechanisms = plain login
+auth_username_chars =
 protocols = imap
 listen = 127.0.0.1
 {users}
