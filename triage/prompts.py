@@ -21,11 +21,11 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from triage.classify import Primary, Verdict
 from triage.config import Config, Language
-from triage.draft import other_children
 from triage.errors import ConfigError
 from triage.facts import names_plan
 from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved
 from triage.message import Message
+from triage.quoting import about, concern_of, distinct, evidence_of
 from triage.sender import SenderKind, is_answerable, platform_of
 from triage.text import one_line
 
@@ -206,7 +206,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     return Card(
         primary=verdict.primary,
         situation=situation,
-        known=tuple(wording.quoted(item.text, 200) for item in _distinct(verdict, situation)),
+        known=tuple(wording.quoted(item.text, 200) for item in distinct(verdict, situation)),
         unknown=_unknown(verdict, situation, wording),
         answer_by="" if situation in ("safety", "suspicious") else by.isoformat(),
         where="" if around.relay is None or situation == "suspicious" else _where(around.relay, wording),
@@ -235,31 +235,6 @@ def _is_late(verdict: Verdict, situation: str) -> bool:
     )
 
 
-def _about(verdict: Verdict, situation: str) -> str:
-    """The label or flag whose words a card repeats: where a concern comes with an invitation, the concern."""
-    if situation in ("plan", "safety"):
-        return situation
-    return _concern(verdict) if situation in _OF_A_CONCERN else verdict.primary
-
-
-_OF_A_CONCERN = frozenset({"second", "third", "praise_concern", "behavior_meeting", "homework_meeting"})
-
-
-def _concern(verdict: Verdict) -> Primary:
-    return next((label for label in ("behavior", "homework") if label in verdict.labels), verdict.primary)
-
-
-def _distinct(verdict: Verdict, situation: str) -> list[Any]:
-    """What the mail says, that which the card is about first."""
-    about = _about(verdict, situation)
-    ordered = sorted(verdict.evidence, key=lambda item: item.label != about)
-    by_text: dict[str, Any] = {}
-    for item in ordered:
-        by_text.setdefault(item.text, item)
-    found = list(by_text.values())
-    return ([item for item in found if len(item.text.split()) >= _SENTENCE] or found)[:4]
-
-
 def _views(values: dict[str, Any], verdict: Verdict, wording: Wording) -> dict[str, dict[str, Any]]:
     """The same values as seen by the parent, and as said to the child and to the teacher."""
     name = verdict.teacher.name if verdict.teacher else ""
@@ -281,18 +256,22 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
         "child": verdict.child or words["your_child"],
         "named": verdict.child is not None,
         "greeting": words["greeting_named"].format(name=name) if name else words["greeting"],
-        "said": _evidence(verdict, _about(verdict, situation), wording, family),
-        "good": _evidence(verdict, "praise", wording, family),
+        "said": _quote(evidence_of(verdict, about(verdict, situation), family), wording),
+        "good": _quote(evidence_of(verdict, "praise", family), wording),
         "plan": {"504": "504", "iep": "IEP"}.get(profile.plan, "") if profile else "",
         "at_home": next(iter(profile.at_home), "") if profile else "",
         "fixed": any(due.what == "meeting" and "T" in due.at for due in verdict.due),
         "asks_meeting": "meeting_request" in verdict.labels,
         "asks": verdict.needs_reply or any(due.what in ("form", "reply", "assignment") for due in verdict.due),
-        "work": _concern(verdict) == "homework",
+        "work": concern_of(verdict) == "homework",
         "signed": bool(name),
         "warning": "; ".join(verdict.warnings),
         "forged": verdict.sender == "suspicious",
     }
+
+
+def _quote(text: str, wording: Wording) -> str:
+    return wording.quoted(text, 80) if text else ""
 
 
 def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written: date, by: date) -> dict[str, Any]:
@@ -309,48 +288,6 @@ def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written:
         "last": wording.day(earlier[-1]) if earlier else "",
         "all_days": wording.listed([wording.day(day) for day in (*earlier[-3:], written)]),
     }
-
-
-def _evidence(verdict: Verdict, label: str, wording: Wording, family: Sequence[str]) -> str:
-    # Short, since it is repeated; the whole sentence stands among what the mail says. Repeated, a "why" reproaches.
-    texts = [item.text for item in verdict.evidence if item.label == label and not _WHY.search(item.text)]
-    texts = [text for text in texts if len(text.split()) > _REMARK or not _POINTS.match(text)]
-    # A sentence that names the child says what it is about.
-    texts.sort(key=lambda text: not (verdict.child and verdict.child.split()[0] in text))
-    said = next((text for text in texts if len(text.split()) >= _SENTENCE), next(iter(texts), ""))
-    if not said or (label != "praise" and other_children(said, family)):
-        # What the parent asks or answers names no other family's child, and what else was said is not what it is about.
-        return ""
-    return wording.quoted(_clause(one_line(said, 2000)), 80)
-
-
-def _clause(text: str) -> str:
-    """A long sentence cut where it pauses, marked as cut; never where what follows takes back what stands before."""
-    text = _JOINS.sub("", _GREETING.sub("", text))
-    if len(text) <= _REPEATED or _DENIES.search(text):
-        return text
-    ends = [match.start() for match in _PAUSES.finditer(text) if _REPEATED // 3 <= match.start() <= _REPEATED]
-    return f"{text[: ends[-1]]} …" if ends else text
-
-
-# A quotation of fewer words than this says little; one of more letters than that is cut when it is repeated.
-_SENTENCE, _REMARK, _REPEATED = 4, 6, 80
-_WHY = re.compile(r"\bwhy\b|\bpor qué\b", re.IGNORECASE)
-_GREETING = re.compile(
-    r"\A\W*(?i:hi|hello|hey|good (?:morning|afternoon|evening)|hola|buen[oa]s (?:d[ií]as|tardes|noches))\b"
-    r"[^,.!:;?]{0,30}[,.!:] +(?=\w)"
-)
-# "It is due Monday" says little where what "it" is does not stand beside it.
-_POINTS = re.compile(
-    r"\W*(?:it|this|that|these|those|esto|eso|esta|ese)\b['’]?(?:s| is| was| will| has| are| were| es| fue) ",
-    re.IGNORECASE,
-)
-_JOINS = re.compile(r"\A\W*(?:But|And|So|Also|Pero|Y|Así que|También),? +(?=\w)")
-_TAKES_BACK = r"(?!(?:but|until|unless|except|though|although|yet|however|pero|hasta|salvo|excepto|aunque|sin)\b)"
-_PAUSES = re.compile(
-    rf"[,;:] {_TAKES_BACK}| [–—] {_TAKES_BACK}| (?=(?:and|so|because|when|while|then|y|porque|cuando|luego) )"
-)
-_DENIES = re.compile(r"\b(?:not|never|no|nobody|nothing|without|ni|nunca|nadie|sin)\b|n['’]t\b", re.IGNORECASE)
 
 
 def _when(verdict: Verdict, wording: Wording) -> str:
