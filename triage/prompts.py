@@ -24,6 +24,7 @@ from triage.config import Config, Language
 from triage.errors import ConfigError
 from triage.facts import names_plan
 from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved
+from triage.lexicon import pattern
 from triage.message import Message
 from triage.quoting import about, concern_of, distinct, evidence_of
 from triage.sender import SenderKind, is_answerable, platform_of
@@ -184,10 +185,9 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         # Days are the household's.
         verdict = replace(verdict, date=verdict.date.astimezone(config.zone))
     situation = situation_of(verdict, around.past)
-    written = verdict.date.date() if verdict.date else around.today
-    by = answer_by(verdict, situation, written)
+    by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
-    values |= _times(verdict, wording, around.past, written=written, by=by)
+    values |= _times(verdict, situation, wording, around, by)
     views = _views(values, verdict, wording)
     slots: dict[str, Any] = {}
     for view, names in (
@@ -212,6 +212,10 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         where="" if around.relay is None or situation == "suspicious" else _where(around.relay, wording),
         **slots,
     )
+
+
+def _written(verdict: Verdict, around: Around) -> date:
+    return verdict.date.date() if verdict.date else around.today
 
 
 def _where(relay: str, wording: Wording) -> str:
@@ -262,6 +266,7 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
         "at_home": next(iter(profile.at_home), "") if profile else "",
         "fixed": any(due.what == "meeting" and "T" in due.at for due in verdict.due),
         "asks_meeting": "meeting_request" in verdict.labels,
+        "optional": _is_optional(verdict),
         "asks": verdict.needs_reply or any(due.what in ("form", "reply", "assignment") for due in verdict.due),
         "work": concern_of(verdict) == "homework",
         "signed": bool(name),
@@ -270,16 +275,24 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
     }
 
 
+def _is_optional(verdict: Verdict) -> bool:
+    """Whether a talk is only offered: the parent may take it up or not."""
+    said = [item.text for item in verdict.evidence if item.label == "meeting_request"]
+    fixed = any(due.what == "meeting" for due in verdict.due)
+    return bool(said) and not fixed and all(pattern("offers_talk").search(text) for text in said)
+
+
 def _quote(text: str, wording: Wording) -> str:
     return wording.quoted(text, 80) if text else ""
 
 
-def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written: date, by: date) -> dict[str, Any]:
+def _times(verdict: Verdict, situation: str, wording: Wording, around: Around, by: date) -> dict[str, Any]:
     """When: from the mail, and from those before it."""
-    earlier = concerns_before(verdict, past)
+    earlier = concerns_before(verdict, around.past)
+    written = _written(verdict, around)
     return {
         "written": wording.day(written),
-        "when": _when(verdict, wording),
+        **_dates(verdict, situation, wording),
         "answer_from": wording.day(written + timedelta(days=1)),
         "answer_by": wording.day(by),
         "pressing": by <= written + timedelta(days=1),
@@ -290,11 +303,23 @@ def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written:
     }
 
 
-def _when(verdict: Verdict, wording: Wording) -> str:
-    """The date that matters most: a talk where one is asked for, work where work is meant, else the first."""
-    wanted = {"meeting_request": ("meeting",), "homework": ("assignment", "test")}.get(verdict.primary, ())
-    due = next((due for due in verdict.due if due.what in wanted), next(iter(verdict.due), None))
-    return wording.moment(due.at) if due else ""
+def _first(verdict: Verdict, wording: Wording, *kinds: str) -> str:
+    """The first date of these kinds, in the order of the kinds; of any kind where none is named."""
+    ranked = [due for kind in kinds for due in verdict.due if due.what == kind] if kinds else verdict.due
+    return wording.moment(ranked[0].at) if ranked else ""
+
+
+def _dates(verdict: Verdict, situation: str, wording: Wording) -> dict[str, str]:
+    """The date of the talk and of nothing else, the date that matters most, and one of another kind beside a talk."""
+    talk, first = _first(verdict, wording, "meeting"), _first(verdict, wording)
+    work = _first(verdict, wording, *_OF_WORK)
+    when = {"homework": work or first, "plan": talk or first}.get(situation, first)
+    of_talk = situation in _OF_TALKS
+    return {"talk": talk, "when": talk if of_talk else when, "besides": work if of_talk else ""}
+
+
+_OF_TALKS = frozenset({"meeting_request", "behavior_meeting", "homework_meeting"})
+_OF_WORK = ("assignment", "test", "form", "reply")
 
 
 _CAUSE = re.compile(
