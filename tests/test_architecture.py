@@ -39,7 +39,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"date_words"}),
     frozenset({"date_patterns"}),
     frozenset({"sender"}),
-    frozenset({"days", "draft", "gist", "message", "setting_up", "sources", "voice"}),
+    frozenset({"days", "draft", "gist", "message", "said", "setting_up", "sources", "voice"}),
     frozenset({"ical"}),
     frozenset({"text"}),
     frozenset({"config", "errors", "lexicon", "resources", "__init__"}),

@@ -9,6 +9,7 @@ from tests.support.cases import verdict
 from triage.classify import DueDate, Evidence, Label, Verdict
 from triage.config import LANGUAGES, Config, Language
 from triage.prompts import Around, Card, Wording, make_card, note_text
+from triage.said import hear, numbers
 
 TODAY = date(2026, 1, 7)
 HIT = Evidence("behavior", "Maya threw a shoe across the gym")
@@ -18,8 +19,8 @@ BOTH = verdict(labels=("behavior", "meeting_request"), primary="behavior", evide
 languages = pytest.mark.parametrize("language", LANGUAGES)
 
 
-def card_of(judged: Verdict, language: Language = "en") -> Card:
-    return make_card(judged, Config(timezone="UTC"), Wording(language), Around(TODAY))
+def card_of(judged: Verdict, language: Language = "en", own: str = "") -> Card:
+    return make_card(judged, Config(timezone="UTC"), Wording(language), Around(TODAY, said=hear(own)))
 
 
 def text_of(card: Card, judged: Verdict, language: Language = "en") -> str:
@@ -55,3 +56,79 @@ def test_a_talk_that_is_only_offered_need_not_be_taken(language: Language) -> No
     assert words[1] in wanted.headline
     assert offered.next_step != wanted.next_step
     assert offered.wait != wanted.wait
+
+
+# --- Danger ----------------------------------------------------------------------------------------------
+
+FAINTED = Evidence("safety", "Maya fainted at choir")
+DANGER = verdict(labels=(), primary="other_school", flags=("safety",), evidence=(FAINTED,), needs_reply=True)
+CALLS = {
+    "en": ("Maya fainted at choir. Please ring the health room at 555-0188 now. Her bag is in Room 9.", "555-0188"),
+    "es": ("Maya se desmayó en el coro. Por favor llame a la enfermería al 91 555 01 88.", "91 555 01 88"),
+}
+
+
+@languages
+def test_what_a_mail_about_danger_asks_comes_first(language: Language) -> None:
+    """The request, with its number, before all else; the next step is to do it."""
+    own, number = CALLS[language]
+    card = card_of(DANGER, language, own)
+    text = text_of(card, DANGER, language)
+    assert number in card.asked[0]
+    assert number in card.next_step
+    assert number in card.reply
+    assert text.index(card.asked[0]) < text.index(card.known[0])
+    assert "Room 9" not in card.next_step
+
+
+@languages
+@pytest.mark.parametrize(
+    "own",
+    ["She has to be picked up by a parent as soon as possible.", "Maya debe ser recogida lo antes posible."],
+)
+def test_to_fetch_the_child_is_what_is_asked(own: str, language: Language) -> None:
+    """Without a please, too; the number of nobody is invented."""
+    card = card_of(DANGER, language, f"Maya fainted at choir. {own}")
+    assert own.rstrip(".") in card.next_step
+    assert not numbers(card.reply)
+
+
+@languages
+def test_the_child_is_asked_when_child_and_parent_are_together(language: Language) -> None:
+    """A child who is not found, or in an ambulance, cannot be asked first."""
+    card = card_of(DANGER, language, CALLS[language][0])
+    text = text_of(card, DANGER, language)
+    assert card.ask_child[0].startswith({"en": "When you are together", "es": "Cuando estén juntos"}[language])
+    assert {"en": "First, with", "es": "Primero, con"}[language] not in text
+
+
+@languages
+def test_nobody_is_sent_to_a_strangers_number(language: Language) -> None:
+    """Who may be a forger does not say what to do first, nor whom to call."""
+    forged = replace(DANGER, warnings=("it is not confirmed",), sender="suspicious")
+    card = card_of(forged, language, CALLS[language][0])
+    assert CALLS[language][1] not in card.next_step + card.reply
+
+
+def test_numbers_are_telephone_numbers() -> None:
+    """No dates, no sums, no pages; only where the sentence speaks of calling."""
+    assert numbers("Call the office at (555) 010-0199, ext. 4 before 3:15.") == ("(555) 010-0199, ext. 4",)
+    assert numbers("Llame al +34 91 555 01 88.") == ("+34 91 555 01 88",)
+    assert numbers("Call me before 2026-11-20 or 23.11.2026 about the $1200 2000.") == ()
+    assert numbers("She read pages 112 113 114.") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please let me know if you have any questions.",
+        "Please note that the gym is closed.",
+        "Feel free to call me.",
+        "Any questions?",
+        "Si tiene alguna duda, por favor llame a la escuela.",
+        'He asked "may I go now?"',
+    ],
+)
+def test_a_courtesy_asks_nothing(text: str) -> None:
+    """What only sounds like a request is none."""
+    assert hear(text).asked == ()

@@ -21,6 +21,7 @@ from triage.message import Message, UnreadableError, parse_message
 from triage.notes import draft_mail, note_mail
 from triage.plan import deserves_card
 from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
+from triage.said import hear
 from triage.sender import platform_of
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
     to = next(iter(household.own_addresses), "")
     worth = household.every_mail or deserves_card(verdict) or _is_welcome(verdict, household.past)
     worth = worth and (verdict.school or verdict.unsure)
-    around = Around(today, household.past, relay_of(message, verdict.sender))
+    around = Around(today, household.past, relay_of(message, verdict.sender), hear(message.parts.own))
     card = make_card(verdict, household.config, wording, around) if worth else None
     text = note_text(card, verdict, wording) if card else ""
     wanted = household.config.prompts.deliver

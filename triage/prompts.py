@@ -27,6 +27,7 @@ from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_
 from triage.lexicon import pattern
 from triage.message import Message
 from triage.quoting import about, concern_of, distinct, evidence_of
+from triage.said import Said, numbers, plain
 from triage.sender import SenderKind, is_answerable, platform_of
 from triage.text import one_line
 
@@ -41,13 +42,14 @@ PAGES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+NOTHING = Said()
 _LISTS = ("ask_child", "ask_teacher")
 _SLOTS = {"headline", "pause", "ask_child", "ask_teacher", "reply", "document", "wait", "next_step"}
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The prompts for one message. `known` are quotations; `unknown` is what the mail does not state.
+    """The prompts for one message. `known` and `asked` are quotations; `unknown` is what the mail does not state.
 
     `answer_by` is a date (ISO), empty where no answer is a matter of days; `where` says where to answer if not by mail.
     """
@@ -66,6 +68,7 @@ class Card:
     next_step: str
     answer_by: str
     where: str = ""
+    asked: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `triage prompts --json`."""
@@ -76,12 +79,14 @@ class Card:
 class Around:
     """What a card depends on besides the mail: `today` stands in where the mail has no date, `past` are earlier mails.
 
-    `relay` names the platform where to answer if an answer by mail reaches nobody, empty where there is none to name.
+    `relay` names the platform where to answer if an answer by mail reaches nobody, empty where there is none to name;
+    `said` is what the mail's own sentences ask.
     """
 
     today: date
     past: Sequence[Past] = ()
     relay: str | None = None
+    said: Said = NOTHING
 
 
 class Wording:
@@ -187,6 +192,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     situation = situation_of(verdict, around.past)
     by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
+    values |= _asked(verdict, around.said, wording)
     values |= _times(verdict, situation, wording, around, by)
     views = _views(values, verdict, wording)
     slots: dict[str, Any] = {}
@@ -206,12 +212,27 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     return Card(
         primary=verdict.primary,
         situation=situation,
-        known=tuple(wording.quoted(item.text, 200) for item in distinct(verdict, situation)),
+        known=_known(verdict, situation, around.said, wording),
+        asked=tuple(wording.quoted(text, 200) for text in around.said.asked),
         unknown=_unknown(verdict, situation, wording),
         answer_by="" if situation in ("safety", "suspicious") else by.isoformat(),
         where="" if around.relay is None or situation == "suspicious" else _where(around.relay, wording),
         **slots,
     )
+
+
+def _known(verdict: Verdict, situation: str, said: Said, wording: Wording) -> tuple[str, ...]:
+    """What the mail says, without what it asks, which stands apart."""
+    found = [item.text for item in distinct(verdict, situation)]
+    apart = [text for text in found if plain(text) not in said.asked]
+    return tuple(wording.quoted(text, 200) for text in apart)
+
+
+def _asked(verdict: Verdict, said: Said, wording: Wording) -> dict[str, str]:
+    """What the parent is to do first, and the number to call: not where nobody knows who it is that asks."""
+    ask = said.first_of_all if not verdict.warnings else ""
+    number = next(iter(numbers(ask)), "")
+    return {"ask": wording.quoted(ask, 240) if ask else "", "number": number}
 
 
 def _written(verdict: Verdict, around: Around) -> date:
