@@ -132,3 +132,47 @@ def test_numbers_are_telephone_numbers() -> None:
 def test_a_courtesy_asks_nothing(text: str) -> None:
     """What only sounds like a request is none."""
     assert hear(text).asked == ()
+
+
+# --- A talk that is settled ------------------------------------------------------------------------------
+
+AT = DueDate("2026-01-13T16:00:00+00:00", "meeting", "Tuesday at 4")
+
+
+@languages
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Great, Tuesday at 4 is confirmed.",
+        "You are in my calendar for Tuesday at 4.",
+        "Thanks, that works for me. See you Tuesday!",
+        "Gracias, nos vemos el martes a las 4 en la biblioteca.",
+        "Queda confirmada la cita del martes. La espero a las 4.",
+    ],
+)
+def test_what_is_settled_is_not_asked_again(own: str, language: Language) -> None:
+    """A date to note, a line to write if one likes, no time to offer."""
+    judged = verdict(
+        labels=("meeting_request",), primary="meeting_request", evidence=(replace(OFFER, text=own),), due=(AT,)
+    )
+    card = card_of(judged, language, own)
+    assert card.situation == "confirmed"
+    assert "13" in card.headline + card.next_step
+    assert card.reply.count("____") == 1
+    assert {"en": "No answer is needed", "es": "No hace falta responder"}[language] in card.wait
+    assert not card.unknown
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Tuesday at 4 works for me. Does it suit you?",
+        "Let me know if Tuesday is confirmed on your side.",
+        "It is not confirmed yet.",
+        "Le espero el martes. Confírmeme, por favor.",
+    ],
+)
+def test_what_is_still_open_is_not_settled(own: str) -> None:
+    """A question, a condition or a denial leaves the talk open."""
+    judged = verdict(labels=("meeting_request",), primary="meeting_request", evidence=(replace(OFFER, text=own),))
+    assert card_of(judged, "en", own).situation == "meeting_request"

@@ -12,7 +12,14 @@ from triage.dates import What
 TOGETHER = timedelta(days=42)
 _CONCERNS = frozenset({"behavior", "homework"})
 # School days that an answer may take, by situation (docs/prompts.md); safety is never a matter of days.
-_ANSWER_DAYS = {"meeting_request": 1, "behavior_meeting": 1, "homework_meeting": 1, "praise": 3, "resolved": 3}
+_ANSWER_DAYS = {
+    "meeting_request": 1,
+    "behavior_meeting": 1,
+    "homework_meeting": 1,
+    "praise": 3,
+    "resolved": 3,
+    "confirmed": 3,
+}
 _DEFAULT_ANSWER_DAYS = 2
 
 

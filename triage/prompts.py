@@ -155,7 +155,7 @@ def _spaced(text: str) -> str:
     return text.replace("\u202f", " ").replace("\xa0", " ")
 
 
-def situation_of(verdict: Verdict, past: Sequence[Past] = ()) -> str:
+def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHING) -> str:
     """Which file of wording fits: danger before doubt, doubt before plan, then the label or mixture and its history."""
     labels, primary = set(verdict.labels), verdict.primary
     talk = "meeting_request" in labels and primary != "praise"
@@ -167,6 +167,7 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = ()) -> str:
         ("safety", "safety" in verdict.flags and "safety" not in verdict.doubted),
         ("suspicious", bool(verdict.warnings)),
         ("unsure", verdict.unsure),
+        ("confirmed", talk and "behavior" not in labels and not bulk and said.confirms),
         ("plan", named and primary not in ("praise", "not_school")),
         ("third", before >= 2),
         ("second", before == 1),
@@ -189,7 +190,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     if verdict.date is not None:
         # Days are the household's.
         verdict = replace(verdict, date=verdict.date.astimezone(config.zone))
-    situation = situation_of(verdict, around.past)
+    situation = situation_of(verdict, around.past, around.said)
     by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
     values |= _asked(verdict, around.said, wording)
@@ -339,7 +340,7 @@ def _dates(verdict: Verdict, situation: str, wording: Wording) -> dict[str, str]
     return {"talk": talk, "when": talk if of_talk else when, "besides": work if of_talk else ""}
 
 
-_OF_TALKS = frozenset({"meeting_request", "behavior_meeting", "homework_meeting"})
+_OF_TALKS = frozenset({"meeting_request", "confirmed", "behavior_meeting", "homework_meeting"})
 _OF_WORK = ("assignment", "test", "form", "reply")
 
 
@@ -359,7 +360,7 @@ def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, .
     said = " ".join(item.text for item in verdict.evidence)
     if "behavior" in verdict.labels and not _CAUSE.search(said):
         names.append("before")
-    if "meeting_request" in verdict.labels:
+    if "meeting_request" in verdict.labels and situation != "confirmed":
         told = len(verdict.labels) > 1 or "plan" in verdict.flags or _PURPOSE.search(said)
         names += [] if told else ["purpose"]
         names += [] if any(due.what == "meeting" for due in verdict.due) else ["time"]

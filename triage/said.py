@@ -29,6 +29,18 @@ class Said:
         return tuple(text for text in self.sentences if text in wanted)[:_MOST]
 
     @property
+    def to_answer(self) -> tuple[str, ...]:
+        """What a line of mail answers: the questions, and requests for word."""
+        return tuple(text for text in self.asked if text in self.questions or pattern("wants_answer").search(text))
+
+    @property
+    def confirms(self) -> bool:
+        """Whether a talk is confirmed and nothing about it is left to say."""
+        open_ones = any(pattern("wants_answer").search(text) for text in self.requests)
+        said = any(pattern("confirms").search(text) and not _IF.search(text) for text in self.sentences)
+        return said and not self.questions and not open_ones
+
+    @property
     def first_of_all(self) -> str:
         """What is to be done at once where a mail says so, else the first request, else empty."""
         pressing = (text for text in self.requests if pattern("today").search(text))
@@ -78,6 +90,7 @@ _GREETING = re.compile(
     r"\A\W*(?i:hi|hello|hey|dear|good (?:morning|afternoon|evening)|hola|buen[oa]s (?:d[ií]as|tardes|noches)"
     r"|estimad[oa]s?|quick question|m(?:r|rs|s)\. \w+)\b[^,.!:;?]{0,30}[,.!:] +(?=\w)"
 )
+_IF = re.compile(r"\b(?:if|unless|whether|not|once|si|cuando)\b|n['’]t\b", re.IGNORECASE)
 _CALLS = re.compile(
     r"\b(?:call|phone|ring|dial|text|reach|contact|tel|number|office|line|llam\w+|marc\w+|tel[ée]fono|n[úu]mero|oficina)\b",
     re.IGNORECASE,
