@@ -1,5 +1,6 @@
 """Cards for the mails of a school year: each says what its mail says, asks for what it asks for, and no more."""
 
+import re
 from dataclasses import replace
 from datetime import date
 
@@ -176,3 +177,42 @@ def test_what_is_still_open_is_not_settled(own: str) -> None:
     """A question, a condition or a denial leaves the talk open."""
     judged = verdict(labels=("meeting_request",), primary="meeting_request", evidence=(replace(OFFER, text=own),))
     assert card_of(judged, "en", own).situation == "meeting_request"
+
+
+# --- What the teacher asks -------------------------------------------------------------------------------
+
+ASKED = {
+    "en": "Maya rubs her eyes a lot. Does she sleep well? I wonder about it.",
+    "es": "Maya se frota mucho los ojos. ¿Duerme bien en casa? Me pregunto si sí.",
+}
+QUESTION = {"en": "“Does she sleep well?”", "es": "«¿Duerme bien en casa?»"}
+CURIOUS = {"en": "Can you help me understand", "es": "¿Me ayuda a entender"}
+
+
+@languages
+def test_a_question_of_the_teachers_is_shown_and_has_its_place(language: Language) -> None:
+    """On the card as the teacher's, and in the reply with a blank; our own question does not stand beside it."""
+    judged = verdict(labels=("behavior",), primary="behavior", evidence=(HIT,), needs_reply=True)
+    card = card_of(judged, language, ASKED[language])
+    assert card.asked == (QUESTION[language],)
+    assert QUESTION[language] in text_of(card, judged, language)
+    assert re.search(re.escape(QUESTION[language]) + r" \w+ \w+: ____", card.reply)
+    assert CURIOUS[language] not in card.reply
+    assert CURIOUS[language] in card_of(judged, language).reply
+
+
+@languages
+@pytest.mark.parametrize("labels", [("homework",), ("homework", "behavior"), ("behavior", "praise"), ()])
+def test_each_kind_of_card_leaves_room_for_the_answer(labels: tuple[Label, ...], language: Language) -> None:
+    """Whatever the mail is about."""
+    judged = verdict(labels=labels, primary=labels[0] if labels else "other_school", needs_reply=True)
+    assert QUESTION[language] in card_of(judged, language, ASKED[language]).reply
+
+
+def test_an_invitation_is_answered_with_times_alone() -> None:
+    """It is no question beside them."""
+    own = "Could we meet on Friday? Does she sleep well?"
+    judged = verdict(labels=("meeting_request",), primary="meeting_request", evidence=(OFFER,), needs_reply=True)
+    reply = card_of(judged, "en", own).reply
+    assert "Could we meet" not in reply
+    assert "Does she sleep well?" in reply

@@ -21,6 +21,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from triage.classify import Primary, Verdict
 from triage.config import Config, Language
+from triage.draft import other_children
 from triage.errors import ConfigError
 from triage.facts import names_plan
 from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved
@@ -193,7 +194,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     situation = situation_of(verdict, around.past, around.said)
     by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
-    values |= _asked(verdict, around.said, wording)
+    values |= _asked(verdict, config, around.said, wording)
     values |= _times(verdict, situation, wording, around, by)
     views = _views(values, verdict, wording)
     slots: dict[str, Any] = {}
@@ -229,11 +230,28 @@ def _known(verdict: Verdict, situation: str, said: Said, wording: Wording) -> tu
     return tuple(wording.quoted(text, 200) for text in apart)
 
 
-def _asked(verdict: Verdict, said: Said, wording: Wording) -> dict[str, str]:
-    """What the parent is to do first, and the number to call: not where nobody knows who it is that asks."""
+def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> dict[str, Any]:
+    """What the parent is to do first (not where nobody knows who it is that asks), and what a reply has to answer."""
     ask = said.first_of_all if not verdict.warnings else ""
-    number = next(iter(numbers(ask)), "")
-    return {"ask": wording.quoted(ask, 240) if ask else "", "number": number}
+    open_ones = [text for text in said.to_answer if not _is_of_the_talk(text, verdict)]
+    family = _family(verdict, config)
+    whole = [text for text in open_ones if len(text) <= _WHOLE and not other_children(text, family)][:_MOST_ANSWERS]
+    return {
+        "ask": wording.quoted(ask, 240) if ask else "",
+        "number": next(iter(numbers(ask)), ""),
+        "questions": [{"text": wording.quoted(text, _WHOLE), "asks": text.endswith("?")} for text in whole],
+        "answer": bool(open_ones),
+    }
+
+
+# What is repeated in a reply is repeated whole; more answers than these make a letter.
+_WHOLE, _MOST_ANSWERS = 140, 2
+
+
+def _is_of_the_talk(text: str, verdict: Verdict) -> bool:
+    """Whether a question is answered by the times that a reply about a talk offers."""
+    meets = "meeting_request" in verdict.labels
+    return meets and bool(pattern("invites").search(text) or pattern("offers_talk").search(text))
 
 
 def _written(verdict: Verdict, around: Around) -> date:
@@ -276,7 +294,7 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
     words = wording.words
     name = verdict.teacher.name if verdict.teacher else ""
     profile = next((child for child in config.children if child.name == verdict.child), None)
-    family = [name for child in config.children for name in (child.name, *child.aliases)] + [verdict.child or ""]
+    family = _family(verdict, config)
     return {
         "teacher": name or words["the_teacher"],
         "child": verdict.child or words["your_child"],
@@ -302,6 +320,10 @@ def _is_optional(verdict: Verdict) -> bool:
     said = [item.text for item in verdict.evidence if item.label == "meeting_request"]
     fixed = any(due.what == "meeting" for due in verdict.due)
     return bool(said) and not fixed and all(pattern("offers_talk").search(text) for text in said)
+
+
+def _family(verdict: Verdict, config: Config) -> list[str]:
+    return [name for child in config.children for name in (child.name, *child.aliases)] + [verdict.child or ""]
 
 
 def _quote(text: str, wording: Wording) -> str:

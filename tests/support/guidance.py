@@ -102,6 +102,8 @@ def _quotes_the_wrong_thing(card: Card, verdict: Verdict) -> Iterator[str]:
     for quote in _QUOTES.finditer("\n".join([card.reply, *card.ask_teacher])):
         begins = _letters(quote.group().rstrip("”» …"))
         said = [kinds for text, kinds in labels.items() if begins and begins in text]
+        if quote.group() in card.asked:
+            continue
         if not said:
             yield "quotes what is no evidence"
         elif all(kinds <= {"meeting_request"} for kinds in said):
