@@ -216,3 +216,19 @@ def test_an_invitation_is_answered_with_times_alone() -> None:
     reply = card_of(judged, "en", own).reply
     assert "Could we meet" not in reply
     assert "Does she sleep well?" in reply
+
+
+@languages
+def test_good_news_that_asks_for_an_answer_says_so(language: Language) -> None:
+    """The day that the mail names, a blank to fill; news that asks nothing needs no answer."""
+    won = Evidence("praise", "Maya won the spelling round")
+    due = (DueDate("2026-01-16", "reply", "by January 16"),)
+    judged = verdict(labels=("praise",), primary="praise", evidence=(won,), due=due)
+    own = {"en": "Please tell me by January 16 if she can come.", "es": "Dígame antes del 16 de enero si puede venir."}
+    card, quiet = card_of(judged, language, own[language]), card_of(replace(judged, due=()), language)
+    for text in (card.wait, card.next_step):
+        assert "16" in text
+    assert own[language].rstrip(".") in card.reply
+    assert {"en": "No answer is needed", "es": "No hace falta"}[language] in quiet.wait
+    assert {"en": "No answer is needed", "es": "No hace falta"}[language] not in card.wait
+    assert "My answer" in card_of(judged).reply

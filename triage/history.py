@@ -86,14 +86,14 @@ def _before(verdict: Verdict, past: Iterable[Past]) -> list[Past]:
 def answer_by(verdict: Verdict, situation: str, written: date) -> date:
     """The school day by which an answer is soon enough; earlier where something the mail asks for is due before.
 
-    Where a plan is spoken of or nothing weighs, the day that the mail itself names.
+    Where a plan is spoken of, or the news is good or weighs nothing, the day that the mail itself names.
     """
     day = school_days_after(written, _ANSWER_DAYS.get(situation, _DEFAULT_ANSWER_DAYS))
     days = {
         what: [date.fromisoformat(due.at[:10]) for due in verdict.due if due.what == what] for what in get_args(What)
     }
     stated = [at for what in ("reply", "form", "assignment") for at in days[what] if at >= written]
-    if situation in ("plan", "other_school") and stated:
+    if situation in ("plan", "other_school", "praise", "resolved") and stated:
         return min(stated)
     asked = [at for what, found in days.items() if what != "event" for at in found if at >= written]
     return min([day, *asked])

@@ -240,12 +240,16 @@ def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> di
         "ask": wording.quoted(ask, 240) if ask else "",
         "number": next(iter(numbers(ask)), ""),
         "questions": [{"text": wording.quoted(text, _WHOLE), "asks": text.endswith("?")} for text in whole],
-        "answer": bool(open_ones),
+        "answer": bool(open_ones) or (verdict.primary == "praise" and _is_awaited(verdict)),
     }
 
 
 # What is repeated in a reply is repeated whole; more answers than these make a letter.
 _WHOLE, _MOST_ANSWERS = 140, 2
+
+
+def _is_awaited(verdict: Verdict) -> bool:
+    return verdict.needs_reply or any(due.what in ("reply", "form") for due in verdict.due)
 
 
 def _is_of_the_talk(text: str, verdict: Verdict) -> bool:
