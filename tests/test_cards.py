@@ -2,14 +2,16 @@
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from tests.support.cases import verdict
 from triage.classify import DueDate, Evidence, Label, Verdict
 from triage.config import LANGUAGES, Config, Language
-from triage.prompts import Around, Card, Wording, make_card, note_text
+from triage.history import Past
+from triage.message import Person
+from triage.prompts import Around, Card, Wording, make_card, note_text, situation_of
 from triage.said import hear, numbers
 
 TODAY = date(2026, 1, 7)
@@ -232,3 +234,21 @@ def test_good_news_that_asks_for_an_answer_says_so(language: Language) -> None:
     assert {"en": "No answer is needed", "es": "No hace falta"}[language] in quiet.wait
     assert {"en": "No answer is needed", "es": "No hace falta"}[language] not in card.wait
     assert "My answer" in card_of(judged).reply
+
+
+# --- A first mail ----------------------------------------------------------------------------------------
+
+LEE = Person("Mr. Lee", "lee@maplewood.k12.example")
+FIRST = verdict(labels=(), primary="other_school", evidence=(), teacher=LEE)
+KNOWN = (Past(datetime(2026, 1, 5, tzinfo=UTC), "Maya", "alvarez@maplewood.k12.example", ("homework",)),)
+
+
+def test_hello_is_said_where_there_is_nothing_else_to_do() -> None:
+    """Not to an office, not where something is asked or due; then the ordinary card comes."""
+    asked = hear("Please send me a note about the late bus.")
+    clerk = replace(FIRST, teacher=Person("Mrs. Kim", "attendance@maplewood.k12.example"))
+    assert situation_of(FIRST, KNOWN) == "new_teacher"
+    assert situation_of(FIRST, KNOWN, asked) == "other_school"
+    assert situation_of(clerk, KNOWN) == "other_school"
+    assert situation_of(replace(FIRST, due=(DueDate("2026-01-08", "form", "tomorrow"),)), KNOWN) == "other_school"
+    assert situation_of(replace(FIRST, needs_reply=True), KNOWN) == "other_school"

@@ -172,7 +172,7 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHI
         ("plan", named and primary not in ("praise", "not_school")),
         ("third", before >= 2),
         ("second", before == 1),
-        ("new_teacher", not labels and "bulk" not in verdict.flags and is_new_teacher(verdict, past)),
+        ("new_teacher", is_welcome(verdict, past, said)),
         ("other_school", bulk and primary not in labels),
         ("resolved", labels == {"praise"} and not bulk and is_resolved(verdict, past)),
         (primary, bulk or len(labels) == 1),
@@ -184,6 +184,14 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHI
         (primary, True),
     )
     return next(situation for situation, fits in choices if fits)
+
+
+def is_welcome(verdict: Verdict, past: Sequence[Past], said: Said = NOTHING) -> bool:
+    """A teacher's first mail that asks for nothing and worries nobody: the moment to say hello."""
+    who = verdict.teacher
+    of_an_office = who is not None and pattern("offices").search(f"{who.name} {re.sub('[._-]', ' ', who.address)}")
+    busy = verdict.needs_reply or verdict.labels or said.asked or any(due.what != "event" for due in verdict.due)
+    return not busy and not of_an_office and "bulk" not in verdict.flags and is_new_teacher(verdict, past)
 
 
 def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around) -> Card:
