@@ -252,3 +252,40 @@ def test_hello_is_said_where_there_is_nothing_else_to_do() -> None:
     assert situation_of(clerk, KNOWN) == "other_school"
     assert situation_of(replace(FIRST, due=(DueDate("2026-01-08", "form", "tomorrow"),)), KNOWN) == "other_school"
     assert situation_of(replace(FIRST, needs_reply=True), KNOWN) == "other_school"
+
+
+# --- What is over ----------------------------------------------------------------------------------------
+
+OVER = [
+    ("She said sorry to Ada and they shook hands. All good here.", "settled"),
+    ("The matter of the chairs is resolved. No need to do anything.", "settled"),
+    ("Lo de las sillas ya quedó resuelto. Todo bien.", "settled"),
+    ("An update after last week's biting: not one incident since.", "resolved"),
+]
+
+
+@languages
+@pytest.mark.parametrize(("own", "situation"), OVER)
+def test_what_is_over_is_no_concern(own: str, situation: str, language: Language) -> None:
+    """No question what came before, no pause for what stings; nothing that ended is quoted as the concern."""
+    sentence = own.split(". ", maxsplit=1)[0]
+    labels: tuple[Label, ...] = ("behavior", "praise") if situation == "resolved" else ("behavior",)
+    judged = verdict(labels=labels, primary="behavior", evidence=(Evidence("behavior", sentence),))
+    card = card_of(judged, language, own)
+    assert card.situation == situation
+    assert CURIOUS[language] not in " ".join([card.reply, *card.ask_teacher])
+    assert not re.search("stings|duele", card.pause)
+    assert {"en": "No answer is needed", "es": "No hace falta"}[language] in card.wait
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Maya threw a shoe across the gym. She apologized.",
+        "Maya threw a shoe across the gym. All good here. Could you talk to her?",
+    ],
+)
+def test_a_new_concern_is_not_over_because_the_day_ended_well(own: str) -> None:
+    """What has just happened, or is still asked, keeps its card."""
+    judged = verdict(labels=("behavior",), primary="behavior", evidence=(HIT,))
+    assert card_of(judged, "en", own).situation == "behavior"

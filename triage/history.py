@@ -18,6 +18,7 @@ _ANSWER_DAYS = {
     "homework_meeting": 1,
     "praise": 3,
     "resolved": 3,
+    "settled": 3,
     "confirmed": 3,
 }
 _DEFAULT_ANSWER_DAYS = 2

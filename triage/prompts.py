@@ -167,6 +167,7 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHI
     choices = (
         ("safety", "safety" in verdict.flags and "safety" not in verdict.doubted),
         ("suspicious", bool(verdict.warnings)),
+        ("resolved" if "praise" in labels else "settled", not bulk and _is_over(verdict, said)),
         ("unsure", verdict.unsure),
         ("confirmed", talk and "behavior" not in labels and not bulk and said.confirms),
         ("plan", named and primary not in ("praise", "not_school")),
@@ -184,6 +185,20 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHI
         (primary, True),
     )
     return next(situation for situation, fits in choices if fits)
+
+
+def _is_over(verdict: Verdict, said: Said) -> bool:
+    """Whether a mail says that a worry is over: in plain words, with no concern beside it and nothing left to ask."""
+    worries = [item.text for item in verdict.evidence if item.label in ("behavior", "homework", "safety")]
+    good = {item.text for item in verdict.evidence if item.label == "praise"}
+    left = [text for text in worries if not (text in good or _has_ended(text))]
+    named = any(pattern("settled").search(text) for text in said.sentences)
+    quiet = not (verdict.needs_reply or said.questions or verdict.due)
+    return named and quiet and not left and bool({"behavior", "homework"} & set(verdict.labels))
+
+
+def _has_ended(text: str) -> bool:
+    return bool(pattern("settled").search(text) or pattern("looks_back").search(text))
 
 
 def is_welcome(verdict: Verdict, past: Sequence[Past], said: Said = NOTHING) -> bool:

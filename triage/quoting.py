@@ -12,6 +12,10 @@ def about(verdict: Verdict, situation: str) -> str:
     """The label or flag whose words a card repeats: where a concern comes with an invitation, the concern."""
     if situation in ("plan", "safety"):
         return situation
+    if situation == "resolved":
+        return "praise"
+    if situation == "settled":
+        return concern_of(verdict)
     return concern_of(verdict) if situation in _OF_A_CONCERN else verdict.primary
 
 
