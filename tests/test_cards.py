@@ -289,3 +289,16 @@ def test_a_new_concern_is_not_over_because_the_day_ended_well(own: str) -> None:
     """What has just happened, or is still asked, keeps its card."""
     judged = verdict(labels=("behavior",), primary="behavior", evidence=(HIT,))
     assert card_of(judged, "en", own).situation == "behavior"
+
+
+@languages
+@pytest.mark.parametrize("own", ["Do you know why she left early?", "¿Sabe usted por qué salió antes?"])
+def test_a_question_why_is_shown_and_answered_unrepeated(own: str, language: Language) -> None:
+    """It has its blank in the reply, without the word that reproaches there."""
+    judged = verdict(labels=("behavior",), primary="behavior", evidence=(HIT,), needs_reply=True)
+    card = card_of(judged, language, own)
+    assert own in card.asked[0]
+    assert own not in card.reply
+    assert {"en": "My answer to what you ask: ____", "es": "Mi respuesta a lo que pregunta: ____"}[
+        language
+    ] in card.reply

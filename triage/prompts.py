@@ -27,7 +27,7 @@ from triage.facts import names_plan
 from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved
 from triage.lexicon import pattern
 from triage.message import Message
-from triage.quoting import about, concern_of, distinct, evidence_of
+from triage.quoting import about, concern_of, distinct, evidence_of, reproaches
 from triage.said import Said, numbers, plain
 from triage.sender import SenderKind, is_answerable, platform_of
 from triage.text import one_line
@@ -258,7 +258,9 @@ def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> di
     ask = said.first_of_all if not verdict.warnings else ""
     open_ones = [text for text in said.to_answer if not _is_of_the_talk(text, verdict)]
     family = _family(verdict, config)
-    whole = [text for text in open_ones if len(text) <= _WHOLE and not other_children(text, family)][:_MOST_ANSWERS]
+    # Repeated, a "why" reproaches, and no other family's child is named.
+    apt = [text for text in open_ones if not (reproaches(text) or other_children(text, family))]
+    whole = [text for text in apt if len(text) <= _WHOLE][:_MOST_ANSWERS]
     return {
         "ask": wording.quoted(ask, 240) if ask else "",
         "number": next(iter(numbers(ask)), ""),

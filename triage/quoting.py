@@ -52,6 +52,11 @@ def evidence_of(verdict: Verdict, label: str, family: Sequence[str]) -> str:
     return _clause(one_line(said, 2000))
 
 
+def reproaches(text: str) -> bool:
+    """Whether a sentence asks why: in an answer it would read as a charge."""
+    return bool(_WHY.search(text))
+
+
 def _clause(text: str) -> str:
     """A long sentence cut where it pauses, marked as cut; never where what follows takes back what stands before."""
     text = _JOINS.sub("", _GREETING.sub("", text))
