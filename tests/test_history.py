@@ -1,5 +1,6 @@
 """What came before a mail, and by when an answer is soon enough."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.cases import NOW, verdict
-from triage.classify import DueDate
+from triage.classify import DueDate, Evidence
 from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved, school_days_after
 from triage.message import Person
 
@@ -81,3 +82,16 @@ def test_work_that_is_due_before_and_what_a_plan_mail_states() -> None:
     assert answer_by(verdict(due=(DueDate("2026-01-08", "event", "tomorrow"),)), "homework", written) == date(
         2026, 1, 9
     )
+
+
+def test_concerns_about_different_things_do_not_belong_together() -> None:
+    """A telephone has nothing to do with a copied page; what told of danger is no concern of the same kind."""
+    phone = Evidence("behavior", "Maya had her phone out during the quiz")
+    judged = verdict(labels=("behavior",), primary="behavior", evidence=(phone,))
+    before = NOW - timedelta(days=3)
+    earlier = replace(judged, date=before)
+    copied = replace(earlier, evidence=(Evidence("behavior", "Her page is copied from another one"),))
+    bullied = replace(earlier, flags=("safety",))
+    pasts = {name: Past.of(one) for name, one in (("same", earlier), ("copied", copied), ("bullied", bullied))}
+    counted = {name for name, past in pasts.items() if past is not None and concerns_before(judged, [past])}
+    assert counted == {"same"}

@@ -150,3 +150,11 @@ def test_every_line_is_calm_in_both_languages(language: str) -> None:
 def test_nobody_is_rated() -> None:
     """The record has no field that could hold a score of a person."""
     assert not {field.name for field in fields(Entry)} & {"score", "rating", "rank", "grade"}
+
+
+def test_what_was_done_to_a_child_and_what_is_over_are_no_concerns() -> None:
+    """Two worries, a report of danger and a matter that is settled do not make a row."""
+    two = [entry(0), entry(10)]
+    assert told(*two, entry(20, flags=("safety",))) is None
+    assert told(*two, entry(20, summary="They shook hands on it.")) is None
+    assert told(*two, entry(20)) is not None

@@ -227,7 +227,7 @@ def _item(row: Stored, config: Config, wording: Wording) -> Item:
         teacher=teacher,
         labels=tuple(words["label"][name] for name in verdict["labels"] or [verdict["primary"]]),
         when=wording.moment(due["at"]) if due else "",
-        quotes=tuple(card.get("known", ()))[:2],
+        quotes=(*tuple(card.get("asked", ()))[:1], *card.get("known", ()))[:2],
         pause=card.get("pause", ""),
         ask_child=next(iter(card.get("ask_child", ())), ""),
         ask_teacher=next(iter(card.get("ask_teacher", ())), ""),

@@ -1,18 +1,28 @@
 """Pure: what came before a mail, as far as it changes what is said about it."""
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import get_args
 
 from triage.classify import Verdict
 from triage.dates import What
+from triage.lexicon import table
 
 # Concerns so near to each other belong together; praise so soon after one speaks of it.
 TOGETHER = timedelta(days=42)
-_CONCERNS = frozenset({"behavior", "homework"})
+CONCERNS = frozenset({"behavior", "homework"})
 # School days that an answer may take, by situation (docs/prompts.md); safety is never a matter of days.
-_ANSWER_DAYS = {"meeting_request": 1, "behavior_meeting": 1, "homework_meeting": 1, "praise": 3, "resolved": 3}
+_ANSWER_DAYS = {
+    "meeting_request": 1,
+    "behavior_meeting": 1,
+    "homework_meeting": 1,
+    "praise": 3,
+    "resolved": 3,
+    "settled": 3,
+    "confirmed": 3,
+}
 _DEFAULT_ANSWER_DAYS = 2
 
 
@@ -20,7 +30,7 @@ _DEFAULT_ANSWER_DAYS = 2
 class Past:
     """An earlier school mail: when it was written (aware), about whom, by whom (address, name), and of what kind.
 
-    A mail to many has no kind.
+    A mail to many has no kind. `themes` are what it spoke of, None where that is not known; `grave` tells of danger.
     """
 
     at: datetime
@@ -28,6 +38,8 @@ class Past:
     teacher: str
     labels: tuple[str, ...]
     name: str = ""
+    themes: frozenset[str] | None = field(default=None, compare=False)
+    grave: bool = False
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Past | None":
@@ -36,12 +48,18 @@ class Past:
             return None
         who = verdict.teacher
         labels = () if "bulk" in verdict.flags else verdict.labels
-        return cls(verdict.date, verdict.child or "", who.address if who else "", labels, who.name if who else "")
+        address, name = (who.address, who.name) if who else ("", "")
+        grave = "safety" in verdict.flags and "safety" not in verdict.doubted
+        return cls(verdict.date, verdict.child or "", address, labels, name, _themes_of(verdict), grave)
 
 
 def concerns_before(verdict: Verdict, past: Sequence[Past]) -> list[date]:
-    """The days of the same person's earlier concerns of the same kind about the same child, oldest first."""
-    kinds, address = _CONCERNS & set(verdict.labels), verdict.teacher.address if verdict.teacher else ""
+    """The days of the same person's earlier concerns of the same kind about the same child, oldest first.
+
+    What is known to have been about something else does not count, nor what told of danger.
+    """
+    themes = _themes_of(verdict)
+    kinds, address = CONCERNS & set(verdict.labels), verdict.teacher.address if verdict.teacher else ""
     if verdict.date is None or not kinds:
         return []
     return [
@@ -51,14 +69,26 @@ def concerns_before(verdict: Verdict, past: Sequence[Past]) -> list[date]:
         and "praise" not in one.labels
         and one.child == (verdict.child or "")
         and one.teacher == address
+        and not one.grave
+        and (one.themes is None or one.themes & themes or one.themes == themes)
     ]
+
+
+def _themes_of(verdict: Verdict) -> frozenset[str]:
+    return themes_in(item.text for item in verdict.evidence if item.label in CONCERNS)
+
+
+def themes_in(texts: Iterable[str]) -> frozenset[str]:
+    """What the sentences of a concern speak of."""
+    said = "\n".join(texts)
+    return frozenset(name for name, form in table("themes").items() if re.search(form, said, re.IGNORECASE))
 
 
 def is_resolved(verdict: Verdict, past: Sequence[Past]) -> bool:
     """Whether good news follows a concern of the same teacher about the same child."""
     address = verdict.teacher.address if verdict.teacher else ""
     return bool(address) and any(
-        _CONCERNS & set(one.labels) and one.teacher == address and one.child == (verdict.child or "")
+        CONCERNS & set(one.labels) and one.teacher == address and one.child == (verdict.child or "")
         for one in _before(verdict, past)
     )
 
@@ -79,14 +109,14 @@ def _before(verdict: Verdict, past: Iterable[Past]) -> list[Past]:
 def answer_by(verdict: Verdict, situation: str, written: date) -> date:
     """The school day by which an answer is soon enough; earlier where something the mail asks for is due before.
 
-    Where a plan is spoken of or nothing weighs, the day that the mail itself names.
+    Where a plan is spoken of, or the news is good or weighs nothing, the day that the mail itself names.
     """
     day = school_days_after(written, _ANSWER_DAYS.get(situation, _DEFAULT_ANSWER_DAYS))
     days = {
         what: [date.fromisoformat(due.at[:10]) for due in verdict.due if due.what == what] for what in get_args(What)
     }
     stated = [at for what in ("reply", "form", "assignment") for at in days[what] if at >= written]
-    if situation in ("plan", "other_school") and stated:
+    if situation in ("plan", "other_school", "praise", "resolved") and stated:
         return min(stated)
     asked = [at for what, found in days.items() if what != "event" for at in found if at >= written]
     return min([day, *asked])

@@ -16,11 +16,12 @@ from triage.draft import Finding, own_spans, remarks
 from triage.errors import ConfigError
 from triage.facts import Facts, find_facts
 from triage.gist import Gist, find_gist
-from triage.history import Past, is_new_teacher
+from triage.history import Past
 from triage.message import Message, UnreadableError, parse_message
 from triage.notes import draft_mail, note_mail
 from triage.plan import deserves_card
-from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
+from triage.prompts import Around, Card, Wording, is_welcome, make_card, note_text, relay_of
+from triage.said import hear
 from triage.sender import platform_of
 
 if TYPE_CHECKING:
@@ -172,9 +173,10 @@ def _odd(error: Exception) -> str:
 
 def _judgement(message: Message, verdict: Verdict, household: Household, wording: Wording, today: date) -> Judgement:
     to = next(iter(household.own_addresses), "")
-    worth = household.every_mail or deserves_card(verdict) or _is_welcome(verdict, household.past)
+    said = hear(message.parts.own)
+    worth = household.every_mail or deserves_card(verdict) or is_welcome(verdict, household.past, said)
     worth = worth and (verdict.school or verdict.unsure)
-    around = Around(today, household.past, relay_of(message, verdict.sender))
+    around = Around(today, household.past, relay_of(message, verdict.sender), said)
     card = make_card(verdict, household.config, wording, around) if worth else None
     text = note_text(card, verdict, wording) if card else ""
     wanted = household.config.prompts.deliver
@@ -199,8 +201,3 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
         gist=find_gist(message) if verdict.school or verdict.unsure else None,
         answers=tuple(dict.fromkeys(filter(None, [message.in_reply_to, *message.references[-10:]]))),
     )
-
-
-def _is_welcome(verdict: Verdict, past: Sequence[Past]) -> bool:
-    """A teacher's first mail about nothing in particular: the moment to say hello."""
-    return not verdict.labels and "bulk" not in verdict.flags and is_new_teacher(verdict, past)

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from triage.history import Past
+from triage.awaiting import speaks_of_danger
+from triage.history import CONCERNS, Past, themes_in
 from triage.plan import Selected, Stored
 from triage.record import Entry, How, Sent, Settled, entry_of, is_worth_recording, names
 from triage.rows import Op, op_of, stored_of, time_of, utc_text
@@ -303,4 +304,6 @@ def _pasts(judgements: Iterable[str]) -> Iterable[Past]:
             teacher = verdict.get("teacher") or {}
             labels = () if "bulk" in verdict.get("flags", ()) else tuple(verdict["labels"])
             at = datetime.fromisoformat(verdict["date"])
-            yield Past(at, verdict.get("child") or "", teacher.get("address") or "", labels, teacher.get("name") or "")
+            told = themes_in(one["text"] for one in verdict.get("evidence", ()) if one["label"] in CONCERNS)
+            child, address, name = verdict.get("child") or "", teacher.get("address") or "", teacher.get("name") or ""
+            yield Past(at, child, address, labels, name, told, speaks_of_danger(verdict))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from triage.config import Config, Teacher
+from triage.lexicon import pattern
 from triage.prompts import Wording
 from triage.record import Entry
 
@@ -84,7 +85,9 @@ def _day(entry: Entry) -> date:
 
 
 def _is_concern(entry: Entry) -> bool:
-    return entry.direction == "in" and bool(_CONCERNS & set(entry.labels)) and "praise" not in entry.labels
+    kind = entry.direction == "in" and bool(_CONCERNS & set(entry.labels)) and "praise" not in entry.labels
+    # What happened to the child, and what is over, is no worry of the teacher's about the child.
+    return kind and "safety" not in entry.flags and not pattern("settled").search(entry.summary)
 
 
 # --- Patterns --------------------------------------------------------------------------------------------

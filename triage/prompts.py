@@ -25,7 +25,10 @@ from triage.draft import other_children
 from triage.errors import ConfigError
 from triage.facts import names_plan
 from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved
+from triage.lexicon import pattern
 from triage.message import Message
+from triage.quoting import about, concern_of, distinct, evidence_of, reproaches
+from triage.said import Said, numbers, plain
 from triage.sender import SenderKind, is_answerable, platform_of
 from triage.text import one_line
 
@@ -40,13 +43,14 @@ PAGES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+NOTHING = Said()
 _LISTS = ("ask_child", "ask_teacher")
 _SLOTS = {"headline", "pause", "ask_child", "ask_teacher", "reply", "document", "wait", "next_step"}
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The prompts for one message. `known` are quotations; `unknown` is what the mail does not state.
+    """The prompts for one message. `known` and `asked` are quotations; `unknown` is what the mail does not state.
 
     `answer_by` is a date (ISO), empty where no answer is a matter of days; `where` says where to answer if not by mail.
     """
@@ -65,6 +69,7 @@ class Card:
     next_step: str
     answer_by: str
     where: str = ""
+    asked: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `triage prompts --json`."""
@@ -75,12 +80,14 @@ class Card:
 class Around:
     """What a card depends on besides the mail: `today` stands in where the mail has no date, `past` are earlier mails.
 
-    `relay` names the platform where to answer if an answer by mail reaches nobody, empty where there is none to name.
+    `relay` names the platform where to answer if an answer by mail reaches nobody, empty where there is none to name;
+    `said` is what the mail's own sentences ask.
     """
 
     today: date
     past: Sequence[Past] = ()
     relay: str | None = None
+    said: Said = NOTHING
 
 
 class Wording:
@@ -149,7 +156,7 @@ def _spaced(text: str) -> str:
     return text.replace("\u202f", " ").replace("\xa0", " ")
 
 
-def situation_of(verdict: Verdict, past: Sequence[Past] = ()) -> str:
+def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHING) -> str:
     """Which file of wording fits: danger before doubt, doubt before plan, then the label or mixture and its history."""
     labels, primary = set(verdict.labels), verdict.primary
     talk = "meeting_request" in labels and primary != "praise"
@@ -160,11 +167,13 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = ()) -> str:
     choices = (
         ("safety", "safety" in verdict.flags and "safety" not in verdict.doubted),
         ("suspicious", bool(verdict.warnings)),
+        ("resolved" if "praise" in labels else "settled", not bulk and _is_over(verdict, said)),
         ("unsure", verdict.unsure),
+        ("confirmed", talk and "behavior" not in labels and not bulk and said.confirms),
         ("plan", named and primary not in ("praise", "not_school")),
         ("third", before >= 2),
         ("second", before == 1),
-        ("new_teacher", not labels and "bulk" not in verdict.flags and is_new_teacher(verdict, past)),
+        ("new_teacher", is_welcome(verdict, past, said)),
         ("other_school", bulk and primary not in labels),
         ("resolved", labels == {"praise"} and not bulk and is_resolved(verdict, past)),
         (primary, bulk or len(labels) == 1),
@@ -178,16 +187,38 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = ()) -> str:
     return next(situation for situation, fits in choices if fits)
 
 
+def _is_over(verdict: Verdict, said: Said) -> bool:
+    """Whether a mail says that a worry is over: in plain words, with no concern beside it and nothing left to ask."""
+    worries = [item.text for item in verdict.evidence if item.label in ("behavior", "homework", "safety")]
+    good = {item.text for item in verdict.evidence if item.label == "praise"}
+    left = [text for text in worries if not (text in good or _has_ended(text))]
+    named = any(pattern("settled").search(text) for text in said.sentences)
+    quiet = not (verdict.needs_reply or said.questions or verdict.due)
+    return named and quiet and not left and bool({"behavior", "homework"} & set(verdict.labels))
+
+
+def _has_ended(text: str) -> bool:
+    return bool(pattern("settled").search(text) or pattern("looks_back").search(text))
+
+
+def is_welcome(verdict: Verdict, past: Sequence[Past], said: Said = NOTHING) -> bool:
+    """A teacher's first mail that asks for nothing and worries nobody: the moment to say hello."""
+    who = verdict.teacher
+    of_an_office = who is not None and pattern("offices").search(f"{who.name} {re.sub('[._-]', ' ', who.address)}")
+    busy = verdict.needs_reply or verdict.labels or said.asked or any(due.what != "event" for due in verdict.due)
+    return not busy and not of_an_office and "bulk" not in verdict.flags and is_new_teacher(verdict, past)
+
+
 def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around) -> Card:
     """The prompts for one message."""
     if verdict.date is not None:
         # Days are the household's.
         verdict = replace(verdict, date=verdict.date.astimezone(config.zone))
-    situation = situation_of(verdict, around.past)
-    written = verdict.date.date() if verdict.date else around.today
-    by = answer_by(verdict, situation, written)
+    situation = situation_of(verdict, around.past, around.said)
+    by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
-    values |= _times(verdict, wording, around.past, written=written, by=by)
+    values |= _asked(verdict, config, around.said, wording)
+    values |= _times(verdict, situation, wording, around, by)
     views = _views(values, verdict, wording)
     slots: dict[str, Any] = {}
     for view, names in (
@@ -206,12 +237,54 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     return Card(
         primary=verdict.primary,
         situation=situation,
-        known=tuple(wording.quoted(item.text, 200) for item in _distinct(verdict, situation)),
+        known=_known(verdict, situation, around.said, wording),
+        asked=tuple(wording.quoted(text, 200) for text in around.said.asked),
         unknown=_unknown(verdict, situation, wording),
         answer_by="" if situation in ("safety", "suspicious") else by.isoformat(),
         where="" if around.relay is None or situation == "suspicious" else _where(around.relay, wording),
         **slots,
     )
+
+
+def _known(verdict: Verdict, situation: str, said: Said, wording: Wording) -> tuple[str, ...]:
+    """What the mail says, without what it asks, which stands apart."""
+    found = [item.text for item in distinct(verdict, situation)]
+    apart = [text for text in found if plain(text) not in said.asked]
+    return tuple(wording.quoted(text, 200) for text in apart)
+
+
+def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> dict[str, Any]:
+    """What the parent is to do first (not where nobody knows who it is that asks), and what a reply has to answer."""
+    ask = said.first_of_all if not verdict.warnings else ""
+    open_ones = [text for text in said.to_answer if not _is_of_the_talk(text, verdict)]
+    family = _family(verdict, config)
+    # Repeated, a "why" reproaches, and no other family's child is named.
+    apt = [text for text in open_ones if not (reproaches(text) or other_children(text, family))]
+    whole = [text for text in apt if len(text) <= _WHOLE][:_MOST_ANSWERS]
+    return {
+        "ask": wording.quoted(ask, 240) if ask else "",
+        "number": next(iter(numbers(ask)), ""),
+        "questions": [{"text": wording.quoted(text, _WHOLE), "asks": text.endswith("?")} for text in whole],
+        "answer": bool(open_ones) or (verdict.primary == "praise" and _is_awaited(verdict)),
+    }
+
+
+# What is repeated in a reply is repeated whole; more answers than these make a letter.
+_WHOLE, _MOST_ANSWERS = 140, 2
+
+
+def _is_awaited(verdict: Verdict) -> bool:
+    return verdict.needs_reply or any(due.what in ("reply", "form") for due in verdict.due)
+
+
+def _is_of_the_talk(text: str, verdict: Verdict) -> bool:
+    """Whether a question is answered by the times that a reply about a talk offers."""
+    meets = "meeting_request" in verdict.labels
+    return meets and bool(pattern("invites").search(text) or pattern("offers_talk").search(text))
+
+
+def _written(verdict: Verdict, around: Around) -> date:
+    return verdict.date.date() if verdict.date else around.today
 
 
 def _where(relay: str, wording: Wording) -> str:
@@ -235,31 +308,6 @@ def _is_late(verdict: Verdict, situation: str) -> bool:
     )
 
 
-def _about(verdict: Verdict, situation: str) -> str:
-    """The label or flag whose words a card repeats: where a concern comes with an invitation, the concern."""
-    if situation in ("plan", "safety"):
-        return situation
-    return _concern(verdict) if situation in _OF_A_CONCERN else verdict.primary
-
-
-_OF_A_CONCERN = frozenset({"second", "third", "praise_concern", "behavior_meeting", "homework_meeting"})
-
-
-def _concern(verdict: Verdict) -> Primary:
-    return next((label for label in ("behavior", "homework") if label in verdict.labels), verdict.primary)
-
-
-def _distinct(verdict: Verdict, situation: str) -> list[Any]:
-    """What the mail says, that which the card is about first."""
-    about = _about(verdict, situation)
-    ordered = sorted(verdict.evidence, key=lambda item: item.label != about)
-    by_text: dict[str, Any] = {}
-    for item in ordered:
-        by_text.setdefault(item.text, item)
-    found = list(by_text.values())
-    return ([item for item in found if len(item.text.split()) >= _SENTENCE] or found)[:4]
-
-
 def _views(values: dict[str, Any], verdict: Verdict, wording: Wording) -> dict[str, dict[str, Any]]:
     """The same values as seen by the parent, and as said to the child and to the teacher."""
     name = verdict.teacher.name if verdict.teacher else ""
@@ -275,32 +323,49 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
     words = wording.words
     name = verdict.teacher.name if verdict.teacher else ""
     profile = next((child for child in config.children if child.name == verdict.child), None)
-    family = [name for child in config.children for name in (child.name, *child.aliases)] + [verdict.child or ""]
+    family = _family(verdict, config)
     return {
         "teacher": name or words["the_teacher"],
         "child": verdict.child or words["your_child"],
         "named": verdict.child is not None,
         "greeting": words["greeting_named"].format(name=name) if name else words["greeting"],
-        "said": _evidence(verdict, _about(verdict, situation), wording, family),
-        "good": _evidence(verdict, "praise", wording, family),
+        "said": _quote(evidence_of(verdict, about(verdict, situation), family), wording),
+        "good": _quote(evidence_of(verdict, "praise", family), wording),
         "plan": {"504": "504", "iep": "IEP"}.get(profile.plan, "") if profile else "",
         "at_home": next(iter(profile.at_home), "") if profile else "",
         "fixed": any(due.what == "meeting" and "T" in due.at for due in verdict.due),
         "asks_meeting": "meeting_request" in verdict.labels,
+        "optional": _is_optional(verdict),
         "asks": verdict.needs_reply or any(due.what in ("form", "reply", "assignment") for due in verdict.due),
-        "work": _concern(verdict) == "homework",
+        "work": concern_of(verdict) == "homework",
         "signed": bool(name),
         "warning": "; ".join(verdict.warnings),
         "forged": verdict.sender == "suspicious",
     }
 
 
-def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written: date, by: date) -> dict[str, Any]:
+def _is_optional(verdict: Verdict) -> bool:
+    """Whether a talk is only offered: the parent may take it up or not."""
+    said = [item.text for item in verdict.evidence if item.label == "meeting_request"]
+    fixed = any(due.what == "meeting" for due in verdict.due)
+    return bool(said) and not fixed and all(pattern("offers_talk").search(text) for text in said)
+
+
+def _family(verdict: Verdict, config: Config) -> list[str]:
+    return [name for child in config.children for name in (child.name, *child.aliases)] + [verdict.child or ""]
+
+
+def _quote(text: str, wording: Wording) -> str:
+    return wording.quoted(text, 80) if text else ""
+
+
+def _times(verdict: Verdict, situation: str, wording: Wording, around: Around, by: date) -> dict[str, Any]:
     """When: from the mail, and from those before it."""
-    earlier = concerns_before(verdict, past)
+    earlier = concerns_before(verdict, around.past)
+    written = _written(verdict, around)
     return {
         "written": wording.day(written),
-        "when": _when(verdict, wording),
+        **_dates(verdict, situation, wording),
         "answer_from": wording.day(written + timedelta(days=1)),
         "answer_by": wording.day(by),
         "pressing": by <= written + timedelta(days=1),
@@ -311,53 +376,23 @@ def _times(verdict: Verdict, wording: Wording, past: Sequence[Past], *, written:
     }
 
 
-def _evidence(verdict: Verdict, label: str, wording: Wording, family: Sequence[str]) -> str:
-    # Short, since it is repeated; the whole sentence stands among what the mail says. Repeated, a "why" reproaches.
-    texts = [item.text for item in verdict.evidence if item.label == label and not _WHY.search(item.text)]
-    texts = [text for text in texts if len(text.split()) > _REMARK or not _POINTS.match(text)]
-    # A sentence that names the child says what it is about.
-    texts.sort(key=lambda text: not (verdict.child and verdict.child.split()[0] in text))
-    said = next((text for text in texts if len(text.split()) >= _SENTENCE), next(iter(texts), ""))
-    if not said or (label != "praise" and other_children(said, family)):
-        # What the parent asks or answers names no other family's child, and what else was said is not what it is about.
-        return ""
-    return wording.quoted(_clause(one_line(said, 2000)), 80)
+def _first(verdict: Verdict, wording: Wording, *kinds: str) -> str:
+    """The first date of these kinds, in the order of the kinds; of any kind where none is named."""
+    ranked = [due for kind in kinds for due in verdict.due if due.what == kind] if kinds else verdict.due
+    return wording.moment(ranked[0].at) if ranked else ""
 
 
-def _clause(text: str) -> str:
-    """A long sentence cut where it pauses, marked as cut; never where what follows takes back what stands before."""
-    text = _JOINS.sub("", _GREETING.sub("", text))
-    if len(text) <= _REPEATED or _DENIES.search(text):
-        return text
-    ends = [match.start() for match in _PAUSES.finditer(text) if _REPEATED // 3 <= match.start() <= _REPEATED]
-    return f"{text[: ends[-1]]} …" if ends else text
+def _dates(verdict: Verdict, situation: str, wording: Wording) -> dict[str, str]:
+    """The date of the talk and of nothing else, the date that matters most, and one of another kind beside a talk."""
+    talk, first = _first(verdict, wording, "meeting"), _first(verdict, wording)
+    work = _first(verdict, wording, *_OF_WORK)
+    when = {"homework": work or first, "plan": talk or first}.get(situation, first)
+    of_talk = situation in _OF_TALKS
+    return {"talk": talk, "when": talk if of_talk else when, "besides": work if of_talk else ""}
 
 
-# A quotation of fewer words than this says little; one of more letters than that is cut when it is repeated.
-_SENTENCE, _REMARK, _REPEATED = 4, 6, 80
-_WHY = re.compile(r"\bwhy\b|\bpor qué\b", re.IGNORECASE)
-_GREETING = re.compile(
-    r"\A\W*(?i:hi|hello|hey|good (?:morning|afternoon|evening)|hola|buen[oa]s (?:d[ií]as|tardes|noches))\b"
-    r"[^,.!:;?]{0,30}[,.!:] +(?=\w)"
-)
-# "It is due Monday" says little where what "it" is does not stand beside it.
-_POINTS = re.compile(
-    r"\W*(?:it|this|that|these|those|esto|eso|esta|ese)\b['’]?(?:s| is| was| will| has| are| were| es| fue) ",
-    re.IGNORECASE,
-)
-_JOINS = re.compile(r"\A\W*(?:But|And|So|Also|Pero|Y|Así que|También),? +(?=\w)")
-_TAKES_BACK = r"(?!(?:but|until|unless|except|though|although|yet|however|pero|hasta|salvo|excepto|aunque|sin)\b)"
-_PAUSES = re.compile(
-    rf"[,;:] {_TAKES_BACK}| [–—] {_TAKES_BACK}| (?=(?:and|so|because|when|while|then|y|porque|cuando|luego) )"
-)
-_DENIES = re.compile(r"\b(?:not|never|no|nobody|nothing|without|ni|nunca|nadie|sin)\b|n['’]t\b", re.IGNORECASE)
-
-
-def _when(verdict: Verdict, wording: Wording) -> str:
-    """The date that matters most: a talk where one is asked for, work where work is meant, else the first."""
-    wanted = {"meeting_request": ("meeting",), "homework": ("assignment", "test")}.get(verdict.primary, ())
-    due = next((due for due in verdict.due if due.what in wanted), next(iter(verdict.due), None))
-    return wording.moment(due.at) if due else ""
+_OF_TALKS = frozenset({"meeting_request", "confirmed", "behavior_meeting", "homework_meeting"})
+_OF_WORK = ("assignment", "test", "form", "reply")
 
 
 _CAUSE = re.compile(
@@ -376,7 +411,7 @@ def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, .
     said = " ".join(item.text for item in verdict.evidence)
     if "behavior" in verdict.labels and not _CAUSE.search(said):
         names.append("before")
-    if "meeting_request" in verdict.labels:
+    if "meeting_request" in verdict.labels and situation != "confirmed":
         told = len(verdict.labels) > 1 or "plan" in verdict.flags or _PURPOSE.search(said)
         names += [] if told else ["purpose"]
         names += [] if any(due.what == "meeting" for due in verdict.due) else ["time"]

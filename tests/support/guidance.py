@@ -18,6 +18,7 @@ from triage.history import Past
 from triage.message import Message, parse_message
 from triage.model import Model
 from triage.prompts import Around, Card, Wording, make_card, relay_of, word_table
+from triage.said import hear
 from triage.sender import platform_of
 
 WORDING = Path(__file__).parent.parent.parent / "triage" / "wording"
@@ -101,6 +102,8 @@ def _quotes_the_wrong_thing(card: Card, verdict: Verdict) -> Iterator[str]:
     for quote in _QUOTES.finditer("\n".join([card.reply, *card.ask_teacher])):
         begins = _letters(quote.group().rstrip("”» …"))
         said = [kinds for text, kinds in labels.items() if begins and begins in text]
+        if quote.group() in card.asked:
+            continue
         if not said:
             yield "quotes what is no evidence"
         elif all(kinds <= {"meeting_request"} for kinds in said):
@@ -256,9 +259,9 @@ def cards_of(records: Sequence[Record], model: Model) -> Iterator[tuple[Record, 
         for number, (record, message, fact, score) in enumerate(zip(batch, messages, facts, scores, strict=True)):
             verdict = classify(message, fact, score, model.thresholds)
             past = _worries(verdict, number % 4)
-            relay = relay_of(message, verdict.sender)
+            around = Around(date(2026, 1, 7), past, relay_of(message, verdict.sender), hear(message.parts.own))
             for wording in wordings:
-                card = make_card(verdict, _NOBODY, wording, Around(date(2026, 1, 7), past, relay))
+                card = make_card(verdict, _NOBODY, wording, around)
                 yield record, Shown(card, verdict, message, _NOBODY, past), wording
 
 

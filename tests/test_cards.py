@@ -1,0 +1,304 @@
+"""Cards for the mails of a school year: each says what its mail says, asks for what it asks for, and no more."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tests.support.cases import verdict
+from triage.classify import DueDate, Evidence, Label, Verdict
+from triage.config import LANGUAGES, Config, Language
+from triage.history import Past
+from triage.message import Person
+from triage.prompts import Around, Card, Wording, make_card, note_text, situation_of
+from triage.said import hear, numbers
+
+TODAY = date(2026, 1, 7)
+HIT = Evidence("behavior", "Maya threw a shoe across the gym")
+OFFER = Evidence("meeting_request", "I am happy to talk after two on any day")
+BOTH = verdict(labels=("behavior", "meeting_request"), primary="behavior", evidence=(HIT, OFFER))
+
+languages = pytest.mark.parametrize("language", LANGUAGES)
+
+
+def card_of(judged: Verdict, language: Language = "en", own: str = "") -> Card:
+    return make_card(judged, Config(timezone="UTC"), Wording(language), Around(TODAY, said=hear(own)))
+
+
+def text_of(card: Card, judged: Verdict, language: Language = "en") -> str:
+    return note_text(card, judged, Wording(language))
+
+
+# --- Dates -----------------------------------------------------------------------------------------------
+
+
+@languages
+@pytest.mark.parametrize("labels", [("behavior", "meeting_request"), ("homework", "meeting_request")])
+@pytest.mark.parametrize("what", ["assignment", "test", "form", "event", "reply"])
+def test_the_date_of_a_talk_is_no_other_date(labels: tuple[Label, ...], what: str, language: Language) -> None:
+    """Work that is due on Tuesday makes no talk on Tuesday, neither in the headline nor in the reply."""
+    due = (DueDate("2026-01-13", what, "by January 13"),)
+    judged = replace(BOTH, labels=labels, evidence=(replace(HIT, label=labels[0]), OFFER), due=due)
+    card = card_of(judged, language)
+    assert card.situation.endswith("_meeting")
+    assert "13" not in card.headline + card.reply
+    assert ("13" in card.document) == (what != "event")
+    talk = replace(judged, due=(*due, DueDate("2026-01-14T15:00:00+00:00", "meeting", "January 14 at 3")))
+    assert "14" in card_of(talk, language).headline
+    assert "13" not in card_of(talk, language).headline
+
+
+@languages
+def test_a_talk_that_is_only_offered_need_not_be_taken(language: Language) -> None:
+    """No time has to be given by tomorrow; where the teacher asks for a talk, one has."""
+    asked = replace(BOTH, evidence=(HIT, Evidence("meeting_request", "Could we meet this week?")))
+    words = {"en": ("offers to talk", "would like to talk"), "es": ("ofrece hablar", "quiere hablar")}[language]
+    offered, wanted = card_of(BOTH, language), card_of(asked, language)
+    assert words[0] in offered.headline
+    assert words[1] in wanted.headline
+    assert offered.next_step != wanted.next_step
+    assert offered.wait != wanted.wait
+
+
+# --- Danger ----------------------------------------------------------------------------------------------
+
+FAINTED = Evidence("safety", "Maya fainted at choir")
+DANGER = verdict(labels=(), primary="other_school", flags=("safety",), evidence=(FAINTED,), needs_reply=True)
+CALLS = {
+    "en": ("Maya fainted at choir. Please ring the health room at 555-0188 now. Her bag is in Room 9.", "555-0188"),
+    "es": ("Maya se desmayó en el coro. Por favor llame a la enfermería al 91 555 01 88.", "91 555 01 88"),
+}
+
+
+@languages
+def test_what_a_mail_about_danger_asks_comes_first(language: Language) -> None:
+    """The request, with its number, before all else; the next step is to do it."""
+    own, number = CALLS[language]
+    card = card_of(DANGER, language, own)
+    text = text_of(card, DANGER, language)
+    assert number in card.asked[0]
+    assert number in card.next_step
+    assert number in card.reply
+    assert text.index(card.asked[0]) < text.index(card.known[0])
+    assert "Room 9" not in card.next_step
+
+
+@languages
+@pytest.mark.parametrize(
+    "own",
+    ["She has to be picked up by a parent as soon as possible.", "Maya debe ser recogida lo antes posible."],
+)
+def test_to_fetch_the_child_is_what_is_asked(own: str, language: Language) -> None:
+    """Without a please, too; the number of nobody is invented."""
+    card = card_of(DANGER, language, f"Maya fainted at choir. {own}")
+    assert own.rstrip(".") in card.next_step
+    assert not numbers(card.reply)
+
+
+@languages
+def test_the_child_is_asked_when_child_and_parent_are_together(language: Language) -> None:
+    """A child who is not found, or in an ambulance, cannot be asked first."""
+    card = card_of(DANGER, language, CALLS[language][0])
+    text = text_of(card, DANGER, language)
+    assert card.ask_child[0].startswith({"en": "When you are together", "es": "Cuando estén juntos"}[language])
+    assert {"en": "First, with", "es": "Primero, con"}[language] not in text
+
+
+@languages
+def test_nobody_is_sent_to_a_strangers_number(language: Language) -> None:
+    """Who may be a forger does not say what to do first, nor whom to call."""
+    forged = replace(DANGER, warnings=("it is not confirmed",), sender="suspicious")
+    card = card_of(forged, language, CALLS[language][0])
+    assert CALLS[language][1] not in card.next_step + card.reply
+
+
+def test_numbers_are_telephone_numbers() -> None:
+    """No dates, no sums, no pages; only where the sentence speaks of calling."""
+    assert numbers("Call the office at (555) 010-0199, ext. 4 before 3:15.") == ("(555) 010-0199, ext. 4",)
+    assert numbers("Llame al +34 91 555 01 88.") == ("+34 91 555 01 88",)
+    assert numbers("Call me before 2026-11-20 or 23.11.2026 about the $1200 2000.") == ()
+    assert numbers("She read pages 112 113 114.") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please let me know if you have any questions.",
+        "Please note that the gym is closed.",
+        "Feel free to call me.",
+        "Any questions?",
+        "Si tiene alguna duda, por favor llame a la escuela.",
+        'He asked "may I go now?"',
+    ],
+)
+def test_a_courtesy_asks_nothing(text: str) -> None:
+    """What only sounds like a request is none."""
+    assert hear(text).asked == ()
+
+
+# --- A talk that is settled ------------------------------------------------------------------------------
+
+AT = DueDate("2026-01-13T16:00:00+00:00", "meeting", "Tuesday at 4")
+
+
+@languages
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Great, Tuesday at 4 is confirmed.",
+        "You are in my calendar for Tuesday at 4.",
+        "Thanks, that works for me. See you Tuesday!",
+        "Gracias, nos vemos el martes a las 4 en la biblioteca.",
+        "Queda confirmada la cita del martes. La espero a las 4.",
+    ],
+)
+def test_what_is_settled_is_not_asked_again(own: str, language: Language) -> None:
+    """A date to note, a line to write if one likes, no time to offer."""
+    judged = verdict(
+        labels=("meeting_request",), primary="meeting_request", evidence=(replace(OFFER, text=own),), due=(AT,)
+    )
+    card = card_of(judged, language, own)
+    assert card.situation == "confirmed"
+    assert "13" in card.headline + card.next_step
+    assert card.reply.count("____") == 1
+    assert {"en": "No answer is needed", "es": "No hace falta responder"}[language] in card.wait
+    assert not card.unknown
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Tuesday at 4 works for me. Does it suit you?",
+        "Let me know if Tuesday is confirmed on your side.",
+        "It is not confirmed yet.",
+        "Le espero el martes. Confírmeme, por favor.",
+    ],
+)
+def test_what_is_still_open_is_not_settled(own: str) -> None:
+    """A question, a condition or a denial leaves the talk open."""
+    judged = verdict(labels=("meeting_request",), primary="meeting_request", evidence=(replace(OFFER, text=own),))
+    assert card_of(judged, "en", own).situation == "meeting_request"
+
+
+# --- What the teacher asks -------------------------------------------------------------------------------
+
+ASKED = {
+    "en": "Maya rubs her eyes a lot. Does she sleep well? I wonder about it.",
+    "es": "Maya se frota mucho los ojos. ¿Duerme bien en casa? Me pregunto si sí.",
+}
+QUESTION = {"en": "“Does she sleep well?”", "es": "«¿Duerme bien en casa?»"}
+CURIOUS = {"en": "Can you help me understand", "es": "¿Me ayuda a entender"}
+
+
+@languages
+def test_a_question_of_the_teachers_is_shown_and_has_its_place(language: Language) -> None:
+    """On the card as the teacher's, and in the reply with a blank; our own question does not stand beside it."""
+    judged = verdict(labels=("behavior",), primary="behavior", evidence=(HIT,), needs_reply=True)
+    card = card_of(judged, language, ASKED[language])
+    assert card.asked == (QUESTION[language],)
+    assert QUESTION[language] in text_of(card, judged, language)
+    assert re.search(re.escape(QUESTION[language]) + r" \w+ \w+: ____", card.reply)
+    assert CURIOUS[language] not in card.reply
+    assert CURIOUS[language] in card_of(judged, language).reply
+
+
+@languages
+@pytest.mark.parametrize("labels", [("homework",), ("homework", "behavior"), ("behavior", "praise"), ()])
+def test_each_kind_of_card_leaves_room_for_the_answer(labels: tuple[Label, ...], language: Language) -> None:
+    """Whatever the mail is about."""
+    judged = verdict(labels=labels, primary=labels[0] if labels else "other_school", needs_reply=True)
+    assert QUESTION[language] in card_of(judged, language, ASKED[language]).reply
+
+
+def test_an_invitation_is_answered_with_times_alone() -> None:
+    """It is no question beside them."""
+    own = "Could we meet on Friday? Does she sleep well?"
+    judged = verdict(labels=("meeting_request",), primary="meeting_request", evidence=(OFFER,), needs_reply=True)
+    reply = card_of(judged, "en", own).reply
+    assert "Could we meet" not in reply
+    assert "Does she sleep well?" in reply
+
+
+@languages
+def test_good_news_that_asks_for_an_answer_says_so(language: Language) -> None:
+    """The day that the mail names, a blank to fill; news that asks nothing needs no answer."""
+    won = Evidence("praise", "Maya won the spelling round")
+    due = (DueDate("2026-01-16", "reply", "by January 16"),)
+    judged = verdict(labels=("praise",), primary="praise", evidence=(won,), due=due)
+    own = {"en": "Please tell me by January 16 if she can come.", "es": "Dígame antes del 16 de enero si puede venir."}
+    card, quiet = card_of(judged, language, own[language]), card_of(replace(judged, due=()), language)
+    for text in (card.wait, card.next_step):
+        assert "16" in text
+    assert own[language].rstrip(".") in card.reply
+    assert {"en": "No answer is needed", "es": "No hace falta"}[language] in quiet.wait
+    assert {"en": "No answer is needed", "es": "No hace falta"}[language] not in card.wait
+    assert "My answer" in card_of(judged).reply
+
+
+# --- A first mail ----------------------------------------------------------------------------------------
+
+LEE = Person("Mr. Lee", "lee@maplewood.k12.example")
+FIRST = verdict(labels=(), primary="other_school", evidence=(), teacher=LEE)
+KNOWN = (Past(datetime(2026, 1, 5, tzinfo=UTC), "Maya", "alvarez@maplewood.k12.example", ("homework",)),)
+
+
+def test_hello_is_said_where_there_is_nothing_else_to_do() -> None:
+    """Not to an office, not where something is asked or due; then the ordinary card comes."""
+    asked = hear("Please send me a note about the late bus.")
+    clerk = replace(FIRST, teacher=Person("Mrs. Kim", "attendance@maplewood.k12.example"))
+    assert situation_of(FIRST, KNOWN) == "new_teacher"
+    assert situation_of(FIRST, KNOWN, asked) == "other_school"
+    assert situation_of(clerk, KNOWN) == "other_school"
+    assert situation_of(replace(FIRST, due=(DueDate("2026-01-08", "form", "tomorrow"),)), KNOWN) == "other_school"
+    assert situation_of(replace(FIRST, needs_reply=True), KNOWN) == "other_school"
+
+
+# --- What is over ----------------------------------------------------------------------------------------
+
+OVER = [
+    ("She said sorry to Ada and they shook hands. All good here.", "settled"),
+    ("The matter of the chairs is resolved. No need to do anything.", "settled"),
+    ("Lo de las sillas ya quedó resuelto. Todo bien.", "settled"),
+    ("An update after last week's biting: not one incident since.", "resolved"),
+]
+
+
+@languages
+@pytest.mark.parametrize(("own", "situation"), OVER)
+def test_what_is_over_is_no_concern(own: str, situation: str, language: Language) -> None:
+    """No question what came before, no pause for what stings; nothing that ended is quoted as the concern."""
+    sentence = own.split(". ", maxsplit=1)[0]
+    labels: tuple[Label, ...] = ("behavior", "praise") if situation == "resolved" else ("behavior",)
+    judged = verdict(labels=labels, primary="behavior", evidence=(Evidence("behavior", sentence),))
+    card = card_of(judged, language, own)
+    assert card.situation == situation
+    assert CURIOUS[language] not in " ".join([card.reply, *card.ask_teacher])
+    assert not re.search("stings|duele", card.pause)
+    assert {"en": "No answer is needed", "es": "No hace falta"}[language] in card.wait
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Maya threw a shoe across the gym. She apologized.",
+        "Maya threw a shoe across the gym. All good here. Could you talk to her?",
+    ],
+)
+def test_a_new_concern_is_not_over_because_the_day_ended_well(own: str) -> None:
+    """What has just happened, or is still asked, keeps its card."""
+    judged = verdict(labels=("behavior",), primary="behavior", evidence=(HIT,))
+    assert card_of(judged, "en", own).situation == "behavior"
+
+
+@languages
+@pytest.mark.parametrize("own", ["Do you know why she left early?", "¿Sabe usted por qué salió antes?"])
+def test_a_question_why_is_shown_and_answered_unrepeated(own: str, language: Language) -> None:
+    """It has its blank in the reply, without the word that reproaches there."""
+    judged = verdict(labels=("behavior",), primary="behavior", evidence=(HIT,), needs_reply=True)
+    card = card_of(judged, language, own)
+    assert own in card.asked[0]
+    assert own not in card.reply
+    assert {"en": "My answer to what you ask: ____", "es": "Mi respuesta a lo que pregunta: ____"}[
+        language
+    ] in card.reply
