@@ -201,6 +201,48 @@ _POSTSCRIPT = re.compile(r"^(p\.? ?s\.?|p\.? ?d\.?)\s*[:,.\-–—]?\s*\S", re.I
 _BARE_LINK = re.compile(r"^[<\[(]?https?://\S+[>\])]?$")
 
 
+# Beneath so many lines nothing stands at the top any more.
+_BANNER_LINES = 15
+_DECORATION = re.compile(r"^[\W_]+")
+
+
+def _without_banners(text: str) -> tuple[str, str]:
+    """The text, and what a mail server wrote at its top about a sender from outside."""
+    kept: list[str] = []
+    banners: list[str] = []
+    lines = text.split("\n")
+    behind = False
+    while lines and len(kept) < _BANNER_LINES:
+        line = lines.pop(0)
+        while lines and len(line) >= 50 and line[-1] not in ".!?:*" and lines[0][:1].islower():
+            # Wrapped by the server as it is by a client.
+            line = f"{line}\n{lines.pop(0)}"
+        found = _banner(line, behind=behind)
+        behind = bool(found)
+        if found:
+            banners.append(line[:found])
+        if not found or re.search(r"\w", line[found:]):
+            kept.append(line[found:].lstrip() if found else line)
+    return "\n".join([*kept, *lines]).strip("\n"), "\n".join(banners)
+
+
+def _banner(line: str, *, behind: bool) -> int:
+    """How many characters of a line are a banner's; `behind` says that the line before was one."""
+    if label := _LABEL.match(line):
+        return label.end()
+    end, start = 0, 0
+    for stop in [*(match.end() for match in _SENTENCE_END.finditer(line)), len(line)]:
+        piece = _DECORATION.sub("", line[start:stop])
+        if not (pattern("banners").match(piece) or ((end or behind) and pattern("banner_more").match(piece))):
+            return end
+        start = end = stop
+    return end
+
+
+# Before the first word of a mail: "[EXTERNAL] Hi Jo".
+_LABEL = re.compile(r"^\W*\[\W*(?:external|externo|ext)(?: (?:e-?mail|sender|message))?\W*\]\W*", re.IGNORECASE)
+
+
 def _split_boilerplate(text: str) -> tuple[str, str]:
     kept: list[str] = []
     dropped: list[str] = []
@@ -308,8 +350,10 @@ def _opens_as_forward(quoted: str) -> bool:
 
 def _split(text: str) -> Parts:
     own, quoted = _split_quoted(text)
+    own, banners = _without_banners(own)
     own, boilerplate = _split_boilerplate(own)
     own, signature = _split_signature(own)
+    boilerplate = f"{banners}\n{boilerplate}".strip("\n")
     return Parts(own=own, signature=signature, quoted=quoted, boilerplate=boilerplate)
 
 
