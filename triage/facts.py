@@ -16,7 +16,7 @@ from triage.forwards import author_standing
 from triage.lexicon import pattern, word_sets
 from triage.message import Message, Person
 from triage.people import find_child, find_teacher
-from triage.sender import Standing, is_from_list, sender_standing
+from triage.sender import Standing, is_from_list, platform_of, sender_standing
 from triage.text import sentences
 
 Flag = Literal["plan", "safety", "bulk"]
@@ -88,11 +88,27 @@ def _due(message: Message, config: Config, language: str) -> tuple[Due, ...]:
         return ()
     written = message.date
     here = written.astimezone(config.zone)
-    # Relays stamp UTC; the hours in the text are the family's.
-    if here.utcoffset() == written.utcoffset() or written.utcoffset() == timedelta(0):
+    # Relays and office servers stamp UTC; the hours in the text are the family's.
+    stamped = written.utcoffset() == timedelta(0) and not _is_from_abroad(message, here, language)
+    if here.utcoffset() == written.utcoffset() or stamped:
         written = here
     written = _passed_on(message.parts.header, written) or written
     return find_dates(f"{message.subject}.\n{message.parts.own}", written, day_first=_day_first(written, language))
+
+
+# "24th November", "25/11": nobody who writes so is of North America, unless it is in Spanish.
+_DAY_BEFORE_MONTH = re.compile(
+    r"\b\d{1,2}(?:st|nd|rd|th)?(?: of)? (?:January|February|March|April|May|June|July|"
+    r"August|September|October|November|December)\b"
+    r"|(?<![\d/.])(?:1[3-9]|2\d|3[01])/(?:0?[1-9]|1[0-2])(?![\d/%])"
+)
+
+
+def _is_from_abroad(message: Message, here: datetime, language: str) -> bool:
+    """Whether a Date in UTC is a British school's own, not a stamp on mail from around here."""
+    american = not _day_first(here, language)
+    direct = not platform_of(message) and language == "en"
+    return american and direct and bool(_DAY_BEFORE_MONTH.search(f"{message.subject}\n{message.parts.own}"))
 
 
 _DATED = re.compile(r"(?im)^\*?(?:sent|date|enviado(?: el)?|fecha|envoyé|gesendet)\s?:.*\b(?:19|20)\d\d\b.*$")
