@@ -34,6 +34,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"history", "quoting"}),
     frozenset({"classify"}),
     frozenset({"facts"}),
+    frozenset({"forwards"}),
     frozenset({"dates", "people"}),
     frozenset({"day_and_hour"}),
     frozenset({"date_words"}),

@@ -307,3 +307,10 @@ def test_any_words_give_dates_ahead(text: str, day_first: bool) -> None:
     for due in find_dates(text, WRITTEN, day_first=day_first):
         assert 0 <= (due.day - WRITTEN.date()).days <= 400
         assert " ".join(due.text.split()) in " ".join(text.split())
+
+
+def test_a_length_is_no_day_of_the_month() -> None:
+    """In English "a 30 minute detention" is none, as "al 30" is in Spanish."""
+    assert found("She will sit a 30 minute detention on Thursday.") == [("2026-01-08", "Thursday")]
+    assert found("Please read a 12-page story by Friday.") == [("2026-01-09", "Friday")]
+    assert found("Pasamos la junta al 30.") == [("2026-01-30", "al 30")]

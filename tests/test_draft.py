@@ -334,3 +334,42 @@ def test_a_damaged_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="damaged"):
         load(path)
     assert len(PRIMARIES) == 6
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("Honestly, this is amateur hour.", "sarcasm"),
+        ("That punishment was a joke.", "sarcasm"),
+        ("Even a toddler can see what is going on there.", "sarcasm"),
+        ("How nice of you to finally write.", "sarcasm"),
+        ("Gracias por dignarse a responder.", "sarcasm"),
+        ("No me sorprende que todos se porten mal con usted.", "sarcasm"),
+        ("Change his seat.", "demand"),
+        ("Just remove that zero!", "demand"),
+    ],
+)
+def test_idioms_of_contempt_and_bare_orders_are_pointed_at_in_any_letter(sentence: str, kind: str) -> None:
+    """Even where the model of tones hears nothing, among friendly sentences."""
+    letter = f"Dear Mr. Osei,\n\nThank you for your note. {sentence} We will talk with Leo tonight. Could you call me?"
+    spans = own_spans(letter)
+    assert (kind, sentence) in [(r.kind, r.text) for r in remarks(letter, [CALM] * len(spans), MODEL.limits, ["Leo"])]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "He told me that it was a joke between the two boys.",
+        "Dice que fue una broma.",
+        "The card is so plain that even a substitute can follow it.",
+        "No me sorprende que mi hija esté contenta con usted.",
+        "Move her seat if you think that it helps.",
+        "Please change his seat.",
+        "Stop by my office any time.",
+        "Fix that, and I will gladly sign it, could you?",
+    ],
+)
+def test_what_only_sounds_like_contempt_or_an_order_is_left_alone(sentence: str) -> None:
+    """A joke told again, a wish, an offer."""
+    letter = f"Dear Mr. Osei,\n\nThank you for your note. {sentence} We will talk with Leo tonight. Could you call me?"
+    assert remarks(letter, [CALM] * len(own_spans(letter)), MODEL.limits, ["Leo"]) == []

@@ -153,6 +153,29 @@ def test_hours_are_the_familys_where_a_relay_stamps_utc() -> None:
     assert due.at.isoformat() == "2026-01-09T15:15:00-05:00"
 
 
+@pytest.mark.parametrize(
+    ("sender", "words", "zone", "at"),
+    [
+        ("lowe@birch.example", "Can we meet on 9 January at 3.15pm?", "America/New_York", "2026-01-09T15:15:00+00:00"),
+        ("lowe@birch.example", "Can we meet on 29/01 at 3.15pm?", "America/New_York", "2026-01-29T15:15:00+00:00"),
+        ("lowe@birch.example", "Can we meet on January 9 at 3:15 pm?", "America/New_York", "2026-01-09T15:15:00-05:00"),
+        ("x@classdojo.com", "Can we meet on 9 January at 3.15pm?", "America/New_York", "2026-01-09T15:15:00-05:00"),
+        ("lowe@birch.example", "Can we meet on 9 January at 3.15pm?", "Asia/Kolkata", "2026-01-09T15:15:00+05:30"),
+        (
+            "lowe@birch.example",
+            "¿Puede venir el 9 de enero a las 15:15?",
+            "America/New_York",
+            "2026-01-09T15:15:00-05:00",
+        ),
+    ],
+)
+def test_hours_of_a_british_school_are_its_own(sender: str, words: str, zone: str, at: str) -> None:
+    """Who puts the day before the month, in English, does not write from the American family's own zone."""
+    raw = f"From: {sender}\r\nSubject: x\r\nDate: Wed, 07 Jan 2026 09:04:00 +0000\r\n\r\n{words}"
+    (due,) = find_facts(parse_message(raw.encode()), Config.model_validate({"timezone": zone})).due
+    assert due.at.isoformat() == at
+
+
 def test_without_a_time_zone_of_its_own_the_configuration_means_the_systems() -> None:
     """The same mail, the same family, and no key in the file."""
     raw = b"From: x@remind.com\r\nDate: Sat, 07 Nov 2026 20:04:00 +0000\r\n\r\nCan we meet on 11/9 at 3:15?"

@@ -250,3 +250,77 @@ def test_a_platforms_line_goes(line: str) -> None:
     """What a mailing service puts below."""
     parts = split_parts(f"Dear family,\n\nMaya read aloud today.\n\n{line}")
     assert (line in parts.own, line in parts.boilerplate) == (False, True)
+
+
+BANNERS = [
+    "CAUTION: This email originated from outside of the organization. Do not click links or open attachments unless "
+    "you recognize the sender and know the content is safe.",
+    "CAUTION: This email originated from outside of the organization. Do not click links\n"
+    "or open attachments unless you recognize the sender and know the content is safe.",
+    "[EXTERNAL]",
+    "[EXTERNO]",
+    "***EXTERNAL EMAIL***",
+    "External Email - Use Caution",
+    "*** This is an EXTERNAL email. DO NOT open attachments or click links from unknown senders. ***",
+    "CAUTION: External Sender - Please be careful when opening links and attachments.",
+    "This Message Is From an Untrusted Sender\nYou have not previously corresponded with this sender.",
+    "You don't often get email from lee@x.example. Learn why this is important",
+    "Some people who received this message don't often get email from lee@x.example. Learn why this is important",
+    "Este correo proviene de un remitente externo. No haga clic en enlaces si no conoce al remitente.",
+    "PRECAUCIÓN: Este mensaje se originó fuera de la organización.",
+    "No suele recibir correos electrónicos de lee@x.example. Por qué es esto importante",
+]
+
+
+@pytest.mark.parametrize("banner", BANNERS)
+@pytest.mark.parametrize("form", ["{0}\n\nHi Jo,\n\n{1}", "{0}\nHi Jo,\n\n{1}", "Hi Jo,\n\n{0}\n\n{1}"])
+def test_what_the_server_says_of_senders_from_outside_is_boilerplate(banner: str, form: str) -> None:
+    """Wherever it stands at the top; the words after it stay whole."""
+    words = "Maya shoved a boy in line today. Could we talk on Friday?"
+    parts = split_parts(clean(form.format(banner, words)))
+    assert parts.own == f"Hi Jo,\n\n{words}"
+    assert banner.partition("\n")[0][:20] in parts.boilerplate
+
+
+def test_a_banner_in_a_table_or_on_the_line_of_the_first_words_goes_too() -> None:
+    """As servers put it above HTML, and before plain text."""
+    table = f"<table><tr><td></td><td><b>{BANNERS[0][:8]}</b>{BANNERS[0][8:]}</td></tr></table><div>Maya ran.</div>"
+    assert split_parts(html_to_text(table)).own == "Maya ran."
+    assert split_parts("[EXTERNAL] Hi Jo, Maya ran.").own == "Hi Jo, Maya ran."
+    forwarded = f"FYI\n\n---------- Forwarded message ---------\nFrom: Lee\nSubject: Maya\n\n{BANNERS[0]}\n\nMaya ran."
+    assert split_parts(forwarded).own == "FYI\n\nMaya ran."
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "External email addresses can be added on the parent page.",
+        "Caution: the museum steps are icy, please be careful when you park.",
+        "This message is for the parents of Room 12.",
+        "Please do not click on the sign-up link before Friday.",
+        "ext. 4411",
+        "Este mensaje es para las familias de la clase de fuera.",
+    ],
+)
+def test_what_looks_like_a_banner_and_is_the_writers_own_stays(line: str) -> None:
+    """Words of warning in a teacher's own sentence."""
+    assert split_parts(f"Hi Jo,\n\n{line}\n\nMaya ran.").own == f"Hi Jo,\n\n{line}\n\nMaya ran."
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        'You received this message because you are subscribed to the Google Groups "Room 12" group.\n'
+        "To view this discussion visit https://groups.google.com/d/msgid/room12/abc.\n"
+        "For more options, visit https://groups.google.com/d/optout.",
+        "_______________________________________________\nRoom 12 mailing list\nRoom12@lists.x.example\n"
+        "https://lists.x.example/mailman/listinfo/room12",
+        "Groups.io Links:\nView/Reply Online (#1): https://groups.io/g/x/message/1\nMute This Topic: https://groups.io/mt/1",
+        'Has recibido este mensaje porque estás suscrito al grupo "Familias" de Grupos de Google.',
+        "To stop receiving these emails, click here.",
+        "Si no desea recibir más correos, haga clic aquí.",
+    ],
+)
+def test_what_a_mailing_list_writes_beneath_is_boilerplate(footer: str) -> None:
+    """Google, Mailman and their like."""
+    assert split_parts(clean(f"Maya shoved a boy in line today.\n\n{footer}")).own == "Maya shoved a boy in line today."

@@ -222,7 +222,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"period|hour|time|place|century|floor|birthday|amendment|chapter|percentile|day|week|form|year|of\b|"
         r"and\s+\d+\w+\s+(?:grade|year)))"
         rf"|\b(?:el|antes del|al?|para el|hasta el|reunión del|profesores del)(?: día)?\s+{_DAY}\b"
-        r"(?!\s*(?:de\s+(?!este)|por|%|°|º|a[nñ]os|[:./]\d|ejercicios?|p[aá]ginas?))(?<!\ba )"
+        r"(?!\s*(?:de\s+(?!este)|por|%|°|º|a[nñ]os|[:./]\d|ejercicios?|p[aá]ginas?|"
+        rf"[- ]?(?:min|hour|page|point|day|percent)))(?<!\ba )"
         rf"|\bthe\s+(?:{_either(ORDINALS)})\b(?!\s+(?:grade|period|of\b))",
     ),
     ("ordinal_month", rf"\bthe\s+(?:{_either(ORDINALS)})\s+of\s+{_MONTH}|\bthe\s+{_NTH}\s+of\s+this\s+month\b"),

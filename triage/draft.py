@@ -96,6 +96,8 @@ def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Itera
     strangers = other_children(draft, children)
     for span, score in zip(spans, scores, strict=True):
         kinds: list[Kind] = list(tones_of(score, limits, letter=len(spans) >= LETTER))
+        if not kinds and (plain := _said_plainly(span.text)):
+            kinds.append(plain)
         if "sensitive" not in kinds and _names_badly(span.text, strangers):
             kinds.append("sensitive")
         if shouts(span.text, warm=score.charged >= _WARM):
@@ -115,6 +117,24 @@ def tones_of(score: Tones, limits: Limits, *, letter: bool = False) -> list[Tone
 
 
 # --- What rules do better --------------------------------------------------------------------------------
+
+# "Move her seat.": a few words that tell the teacher what to do with the child.
+_ORDER = re.compile(
+    r"(?i)(?:just )?(?:move|fix|change|remove|stop|switch|cancel|drop|undo|erase|reverse)"
+    r" (?:her|his|their|him|them|my \w+(?:['’]s)?|that|this)"
+    r"\b(?! (?:if|when|once)\b)[^,?:;]*[.!]*$"
+)
+_LONGEST_ORDER = 7
+
+
+def _said_plainly(sentence: str) -> Tone | None:
+    """The tone of a few idioms and of a bare order, which are the same in whatever letter they stand."""
+    if pattern("contempt").search(sentence):
+        return "sarcasm"
+    said = sentence.strip()
+    bare = len(said.split()) <= _LONGEST_ORDER and not re.search(r"(?i)\b(?:please|thanks?|would|could)\b", said)
+    return "demand" if bare and _ORDER.match(said) else None
+
 
 _CAPITALS = re.compile(r"(?<![\w@/.-])[A-ZÀ-ÖØ-Þ][A-ZÀ-ÖØ-Þ'’]+(?![\w@/.-])")
 _RUN = re.compile(r"!\s?!|[?!]{3,}|\?!|!\?")

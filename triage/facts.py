@@ -7,15 +7,16 @@ plan or of danger. Probable things (what kind of mail it is) come from the model
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Literal, get_args
 
 from triage.config import Config
 from triage.dates import Due, find_dates
+from triage.forwards import author_standing
 from triage.lexicon import pattern, word_sets
 from triage.message import Message, Person
 from triage.people import find_child, find_teacher
-from triage.sender import Standing, is_from_list, sender_standing
+from triage.sender import Standing, is_from_list, platform_of, sender_standing
 from triage.text import sentences
 
 Flag = Literal["plan", "safety", "bulk"]
@@ -41,12 +42,13 @@ def find_facts(message: Message, config: Config, learned: Collection[str] = ()) 
     """Read the facts off one message; `learned` as in `sender_standing`."""
     standing = sender_standing(message, config, learned)
     own = f"{message.subject}.\n{message.parts.own}"
+    author = author_standing(message, standing, config)
     quotes = tuple(_flag_quotes(own))
     language = detect_language(own)
     return Facts(
         standing=standing,
-        teacher=find_teacher(message, standing),
-        child=find_child(message, config, standing),
+        teacher=find_teacher(message, author),
+        child=find_child(message, config, author),
         due=_due(message, config, language),
         flags=frozenset(flag for flag, _ in quotes) | _bulk(message),
         quotes=quotes,
@@ -86,10 +88,41 @@ def _due(message: Message, config: Config, language: str) -> tuple[Due, ...]:
         return ()
     written = message.date
     here = written.astimezone(config.zone)
-    # Relays stamp UTC; the hours in the text are the family's.
-    if here.utcoffset() == written.utcoffset() or written.utcoffset() == timedelta(0):
+    # Relays and office servers stamp UTC; the hours in the text are the family's.
+    stamped = written.utcoffset() == timedelta(0) and not _is_from_abroad(message, here, language)
+    if here.utcoffset() == written.utcoffset() or stamped:
         written = here
+    written = _passed_on(message.parts.header, written) or written
     return find_dates(f"{message.subject}.\n{message.parts.own}", written, day_first=_day_first(written, language))
+
+
+# "24th November", "25/11": nobody who writes so is of North America, unless it is in Spanish.
+_DAY_BEFORE_MONTH = re.compile(
+    r"\b\d{1,2}(?:st|nd|rd|th)?(?: of)? (?:January|February|March|April|May|June|July|"
+    r"August|September|October|November|December)\b"
+    r"|(?<![\d/.])(?:1[3-9]|2\d|3[01])/(?:0?[1-9]|1[0-2])(?![\d/%])"
+)
+
+
+def _is_from_abroad(message: Message, here: datetime, language: str) -> bool:
+    """Whether a Date in UTC is a British school's own, not a stamp on mail from around here."""
+    american = not _day_first(here, language)
+    direct = not platform_of(message) and language == "en"
+    return american and direct and bool(_DAY_BEFORE_MONTH.search(f"{message.subject}\n{message.parts.own}"))
+
+
+_DATED = re.compile(r"(?im)^\*?(?:sent|date|enviado(?: el)?|fecha|envoyé|gesendet)\s?:.*\b(?:19|20)\d\d\b.*$")
+# What was passed on later than that is no news.
+_OLDEST = timedelta(days=60)
+
+
+def _passed_on(header: str, written: datetime) -> datetime | None:
+    """When a forwarded mail was written, as the lines above it say: its "tomorrow" is counted from there."""
+    line = _DATED.search(header)
+    earlier = written - _OLDEST
+    named = find_dates(line.group(), earlier, day_first=_day_first(written, "en")) if line else ()
+    days = [due.day for due in named if earlier.date() <= due.day <= written.date()]
+    return datetime.combine(days[0], time(12), written.tzinfo) if days else None
 
 
 def _day_first(written: datetime, language: str) -> bool:

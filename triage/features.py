@@ -18,6 +18,7 @@ from sklearn.preprocessing import normalize  # noqa: TID251 - part of the model
 from triage.classify import ASKS, LABELS, PRIMARIES, Label, Primary
 from triage.facts import Facts, Flag
 from triage.message import Message
+from triage.people import writer_of
 from triage.second import Floats, expit
 from triage.text import sentences
 
@@ -95,15 +96,16 @@ _OF_THE_RECEIVER = ("authentication-results", "return-path")
 
 def _envelope(message: Message, facts: Facts) -> str:
     """Who writes, in words: parts of the domain and of the name shown, kind of sender, fields that the sender set."""
-    domain = [f"domain:{part}" for part in re.split(r"[.\-_]", message.sender.domain) if part]
-    domain += [f"within:{part}" for part in _WITHIN_DOMAINS.findall(message.sender.domain)]
-    name = [f"name:{part}" for part in re.findall(r"\w+", message.sender.name.lower())]
+    writer = writer_of(message, facts.standing.kind)
+    domain = [f"domain:{part}" for part in re.split(r"[.\-_]", writer.domain) if part]
+    domain += [f"within:{part}" for part in _WITHIN_DOMAINS.findall(writer.domain)]
+    name = [f"name:{part}" for part in re.findall(r"\w+", writer.name.lower())]
     fields = [f"field:{name}" for name in message.headers if name not in _OF_THE_RECEIVER]
     return " ".join([*domain, *name, *fields, f"kind:{facts.standing.kind}", f"via:{facts.standing.via}"])
 
 
 def _plain(message: Message, facts: Facts) -> list[float]:
-    own = message.parts.own
+    own, writer = message.parts.own, writer_of(message, facts.standing.kind)
     return [
         float(np.log1p(len(own.split()))),
         min(own.count("?"), 5),
@@ -118,9 +120,9 @@ def _plain(message: Message, facts: Facts) -> list[float]:
         bool(message.parts.quoted),
         "plan" in facts.flags,
         "safety" in facts.flags,
-        bool(_OF_A_DISTRICT.search(message.sender.domain)),
-        bool(_LIKE_A_SCHOOL.search(message.sender.domain)),
-        bool(_TITLE.search(f"{message.sender.name} {message.parts.signature} {own.rstrip()[-40:]}")),
+        bool(_OF_A_DISTRICT.search(writer.domain)),
+        bool(_LIKE_A_SCHOOL.search(writer.domain)),
+        bool(_TITLE.search(f"{writer.name} {message.parts.signature} {own.rstrip()[-40:]}")),
         "list-unsubscribe" in message.headers,
     ]
 

@@ -15,10 +15,12 @@ from triage.config import Config
 from triage.draft import Finding, own_spans, remarks
 from triage.errors import ConfigError
 from triage.facts import Facts, find_facts
+from triage.forwards import passed_on, perhaps_passed_on
 from triage.gist import Gist, find_gist
 from triage.history import Past
 from triage.message import Message, UnreadableError, parse_message
 from triage.notes import draft_mail, note_mail
+from triage.people import is_passed_on
 from triage.plan import deserves_card
 from triage.prompts import Around, Card, Wording, is_welcome, make_card, note_text, relay_of
 from triage.said import hear
@@ -117,6 +119,7 @@ def judge(
             continue
         try:
             verdict = classify(message, facts, its_scores, model.thresholds)
+            message, verdict = _otherwise(message, verdict, household, model)
             judgement = _judgement(message, verdict, replace(household, past=past), wording, today)
             past += [mine] if (mine := Past.of(verdict)) is not None else []
         except ConfigError:
@@ -132,12 +135,22 @@ def judge(
 
 def _read(mail: RawMail, household: Household) -> tuple[Message, Facts] | str:
     try:
-        message = parse_message(mail.raw, mail.received)
+        message = passed_on(parse_message(mail.raw, mail.received), household.config, household.learned)
         return message, find_facts(message, household.config, household.learned)
     except UnreadableError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - as above
         return _odd(error)
+
+
+def _otherwise(message: Message, verdict: Verdict, household: Household, model: "Model") -> tuple[Message, Verdict]:
+    """Message and verdict by the words that it passes on, where its own have no label and these tell more."""
+    other = perhaps_passed_on(message, household.config, household.learned) if not verdict.labels else None
+    if other is None:
+        return message, verdict
+    facts = find_facts(other, household.config, household.learned)
+    read = classify(other, facts, model.score([other], [facts])[0], model.thresholds)
+    return (other, read) if read.labels or (read.school and not verdict.school) else (message, verdict)
 
 
 def _scores(read: Sequence[tuple[Message, Facts]], model: "Model") -> list[Scores | Exception]:
@@ -183,7 +196,9 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
     # Nothing is written beside a mail that may be forged; the digest warns of it.
     beside = card if not verdict.warnings else None
     note = note_mail(text, beside, message, to) if beside and "note" in wanted else None
-    draft = draft_mail(beside, message, to, wording) if beside and "draft" in wanted else None
+    # An answer to a mail that was passed on would go to whoever passed it on.
+    answerable = beside if not is_passed_on(message, verdict.sender) else None
+    draft = draft_mail(answerable, message, to, wording) if answerable and "draft" in wanted else None
     return Judgement(
         message_id=message.message_id,
         ours=message.is_ours,

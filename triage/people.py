@@ -10,7 +10,7 @@ from collections import Counter
 from triage.config import Child, Config
 from triage.lexicon import entries, pattern, words
 from triage.message import Message, Person
-from triage.sender import Standing, answer_address
+from triage.sender import SenderKind, Standing, answer_address
 
 TITLE = (
     r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Coach|Principal|Nurse|Sr|Sra|Srta|Dra|Lic|Ing|Mtr[oa]|Profr?a?|Profe|Profesora?|Maestr[oa]|Miss|Teacher|Sir|Madam|"
@@ -27,14 +27,15 @@ def find_child(message: Message, config: Config, standing: Standing) -> str | No
     own = f"{message.subject}\n{message.parts.own}"
     if not config.children:
         return _probable_child(message)
-    mentions = {child.name: _mentions(own, child) for child in config.children}
-    if any(mentions.values()):
-        return max(mentions, key=lambda name: mentions[name])
+    counts = {child.name: mentions(own, child) for child in config.children}
+    if any(counts.values()):
+        return max(counts, key=lambda name: counts[name])
     taught = standing.teacher.children if standing.teacher else ()
     return taught[0] if len(taught) == 1 else None
 
 
-def _mentions(text: str, child: Child) -> int:
+def mentions(text: str, child: Child) -> int:
+    """How often a text names a child, by the name that it names most."""
     names = {child.name, child.name.split()[0], *child.aliases}
     return max(len(re.findall(rf"(?i)(?<!\w){re.escape(name)}(?!\w)", text)) for name in names)
 
@@ -127,17 +128,42 @@ _SIGNED = re.compile(
 
 
 def find_teacher(message: Message, standing: Standing) -> Person | None:
-    """The person who writes, behind a platform too, with the address that an answer reaches."""
-    answer = answer_address(message)
+    """The person who writes, behind a platform or a forward too, with the address that an answer reaches."""
+    # Whoever passes a mail on is neither its writer nor who should have the answer.
+    writer = writer_of(message, standing.kind)
+    answer = answer_address(message) if writer is message.sender else writer
     if standing.teacher is not None:
         return Person(standing.teacher.name, standing.teacher.address)
-    shown, addressed = _shown(message, standing), _addressed(message)
+    shown, addressed = _shown(writer.name, standing), _addressed(message)
     found = (*_signed(message), _relayed(message) if standing.via else "", shown)
     name = next((name for name in found if _may_sign(name, addressed)), "")
     if name and not re.match(TITLE, name) and (len(name.split()) == 1 < len(shown.split())):
         # "Deb" beneath a mail from Deb Krantz.
         name = shown
     return Person(name, answer.address) if name else None
+
+
+def is_passed_on(message: Message, sender: SenderKind) -> bool:
+    """Whether the words are another's than the sender's, who is nobody of the school's."""
+    return bool(message.parts.header) and sender in ("unknown", "suspicious")
+
+
+def writer_of(message: Message, sender: SenderKind) -> Person:
+    """Whose words they are: the sender's, but of a mail that was passed on."""
+    return author_of(message.parts.header) if is_passed_on(message, sender) else message.sender
+
+
+def author_of(header: str) -> Person:
+    """Who wrote the mail that was passed on, as the lines above it say; anybody can write those."""
+    line = next(filter(_FROM.match, header.split("\n")), "")
+    named = _FROM.sub("", line).replace("*", "")
+    found = _ADDRESS.search(line or header)
+    name = re.sub(r"[<\[(].*$", "", named).strip("\"' ")
+    return Person("" if "@" in name else name, found.group().lower() if found else "")
+
+
+_FROM = re.compile(r"(?i)^\*?(?:from|de|von|van|da)\s?:\*?")
+_ADDRESS = re.compile(r"[\w.+'-]+@[\w-]+(?:\.[\w-]+)+")
 
 
 def _may_sign(name: str, addressed: set[str]) -> bool:
@@ -196,12 +222,12 @@ def _relayed(message: Message) -> str:
     return inner.group(1) if inner else ""
 
 
-def _shown(message: Message, standing: Standing) -> str:
+def _shown(name: str, standing: Standing) -> str:
     """The display name, if it is a person's."""
     display = re.sub(
         r"\s*[(\[<|].*$|\s+(?:via|at|@|-|–)\s.*$|,? (?:M\.?Ed|Ed\.?D|Ph\.?D|LCSW|CCC-SLP|RN)\b.*$",
         "",
-        message.sender.name,
+        name,
     ).strip("\"' ")
     if match := re.fullmatch(
         rf"((?:{NAME})(?:[- ](?:{NAME}))?),\s*((?:{NAME}|[A-Z]\.?)(?: (?:{NAME}|[A-Z]\.?))?)", display

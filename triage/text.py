@@ -6,7 +6,7 @@ must not colour the answer.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -32,12 +32,17 @@ LONGEST_BLOCK = 4000
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A mail's text, taken apart; each part is plain text, empty where there is none."""
+    """A mail's text, taken apart; each part is plain text, empty where there is none.
+
+    Where `own` are words that somebody else wrote and the sender passed on, `header` holds the lines above them that
+    say whose they are.
+    """
 
     own: str
     signature: str = ""
     quoted: str = ""
     boilerplate: str = ""
+    header: str = ""
 
 
 def html_to_text(html: str) -> str:
@@ -165,18 +170,15 @@ def _join_unquoted(lines: list[str]) -> str:
     return re.sub(r"\s*\n[-_=*]{5,}\s*$", "", own).strip("\n")
 
 
-def _forwarded_body(quoted: str) -> str:
-    """The words of a forwarded mail without its header lines."""
+def _header_and_body(quoted: str) -> tuple[str, str]:
+    """The lines that tell of a forwarded mail who wrote it and when, and its words."""
     lines = [line.removeprefix("> ").removeprefix(">") for line in quoted.split("\n")]
-    while lines and (
-        not lines[0].strip()
-        or _SEPARATOR.match(lines[0])
-        or _FROM.match(lines[0])
-        or _OTHER_FIELD.match(lines[0])
-        or _WROTE.match(lines[0])
-    ):
-        lines.pop(0)
-    return "\n".join(lines)
+    start = next((index for index, line in enumerate(lines) if line.strip() and not _is_of_header(line)), len(lines))
+    return "\n".join(filter(str.strip, lines[:start])), "\n".join(lines[start:])
+
+
+def _is_of_header(line: str) -> bool:
+    return any(pattern.match(line) for pattern in (_SEPARATOR, _FROM, _OTHER_FIELD, _WROTE))
 
 
 # --- Signatures, disclaimers, platform lines -------------------------------------------------------------
@@ -197,6 +199,48 @@ _MOBILE = re.compile(
 )
 _POSTSCRIPT = re.compile(r"^(p\.? ?s\.?|p\.? ?d\.?)\s*[:,.\-–—]?\s*\S", re.IGNORECASE)
 _BARE_LINK = re.compile(r"^[<\[(]?https?://\S+[>\])]?$")
+
+
+# Beneath so many lines nothing stands at the top any more.
+_BANNER_LINES = 15
+_DECORATION = re.compile(r"^[\W_]+")
+
+
+def _without_banners(text: str) -> tuple[str, str]:
+    """The text, and what a mail server wrote at its top about a sender from outside."""
+    kept: list[str] = []
+    banners: list[str] = []
+    lines = text.split("\n")
+    behind = False
+    while lines and len(kept) < _BANNER_LINES:
+        line = lines.pop(0)
+        while lines and len(line) >= 50 and line[-1] not in ".!?:*" and lines[0][:1].islower():
+            # Wrapped by the server as it is by a client.
+            line = f"{line}\n{lines.pop(0)}"
+        found = _banner(line, behind=behind)
+        behind = bool(found)
+        if found:
+            banners.append(line[:found])
+        if not found or re.search(r"\w", line[found:]):
+            kept.append(line[found:].lstrip() if found else line)
+    return "\n".join([*kept, *lines]).strip("\n"), "\n".join(banners)
+
+
+def _banner(line: str, *, behind: bool) -> int:
+    """How many characters of a line are a banner's; `behind` says that the line before was one."""
+    if label := _LABEL.match(line):
+        return label.end()
+    end, start = 0, 0
+    for stop in [*(match.end() for match in _SENTENCE_END.finditer(line)), len(line)]:
+        piece = _DECORATION.sub("", line[start:stop])
+        if not (pattern("banners").match(piece) or ((end or behind) and pattern("banner_more").match(piece))):
+            return end
+        start = end = stop
+    return end
+
+
+# Before the first word of a mail: "[EXTERNAL] Hi Jo".
+_LABEL = re.compile(r"^\W*\[\W*(?:external|externo|ext)(?: (?:e-?mail|sender|message))?\W*\]\W*", re.IGNORECASE)
 
 
 def _split_boilerplate(text: str) -> tuple[str, str]:
@@ -250,6 +294,12 @@ def _is_short(line: str) -> bool:
 
 
 _FORWARD = re.compile(r"forwarded|reenviado", re.IGNORECASE)
+_FORWARD_MARK = re.compile(r"\s*(\[[^\]\n]{1,30}\]\s*)*(fwd?|rv|reenv\w*|tr|wg)\s*:", re.IGNORECASE)
+_ANSWER_MARK = re.compile(r"\s*(\[[^\]\n]{1,30}\]\s*)*(re|aw|sv|resp\w*)\s*(\[\d+\])?\s*:", re.IGNORECASE)
+# Fewer words above a forwarded mail say nothing ("see below").
+_BARE = 4
+# A forward of a forward of a forward: nobody writes more of them by hand.
+_DEEPEST = 3
 
 
 def split_parts(text: str, *, forward: bool = False) -> Parts:
@@ -257,14 +307,53 @@ def split_parts(text: str, *, forward: bool = False) -> Parts:
 
     `forward` says that the subject line marks the mail as one; an answer is never taken for a forward.
     """
+    parts = _split(text)
+    if len(parts.own.split()) >= _BARE or not (forward or _opens_as_forward(parts.quoted)):
+        return parts
+    inner = forwarded_parts(parts)
+    own = f"{parts.own}\n\n{inner.own}".strip("\n")
+    boilerplate = f"{parts.boilerplate}\n{inner.boilerplate}".strip("\n")
+    return replace(parts, own=own, signature=inner.signature, boilerplate=boilerplate, header=inner.header)
+
+
+def is_forward(subject: str, parts: Parts) -> bool:
+    """Whether a mail passes another one on, by its subject line or by what stands above the other; no answer does."""
+    if _ANSWER_MARK.match(subject):
+        return False
+    return bool(_FORWARD_MARK.match(subject)) or _opens_as_forward(parts.quoted)
+
+
+def forwarded_parts(parts: Parts, deepest: int = _DEEPEST) -> Parts:
+    """The parts of the mail that `parts` passes on; of a forward that passes on another, those of the other."""
+    header, body = _header_and_body(parts.quoted)
+    inner = replace(_split(body), header=header)
+    if (
+        len(inner.own.split()) < _BARE
+        and inner.quoted
+        and deepest
+        and _FORWARDED_TOO.search(f"{header}\n{inner.quoted}")
+    ):
+        return forwarded_parts(inner, deepest - 1)
+    return replace(inner, quoted=parts.quoted)
+
+
+# Of a mail within a mail: its subject line, or what stands above the next one.
+_FORWARDED_TOO = re.compile(
+    rf"(?im)^\*?(?:subject|asunto|objet|betreff)\s?:\*?{_FORWARD_MARK.pattern}|^[-_*=\s>]*(?:begin )?"
+    r"(?:forwarded|reenviado|mensaje reenviado|inicio del mensaje)"
+)
+
+
+def _opens_as_forward(quoted: str) -> bool:
+    return bool(_FORWARD.search(quoted.partition("\n")[0]))
+
+
+def _split(text: str) -> Parts:
     own, quoted = _split_quoted(text)
+    own, banners = _without_banners(own)
     own, boilerplate = _split_boilerplate(own)
     own, signature = _split_signature(own)
-    if len(own.split()) < 4 and (forward or _FORWARD.search(quoted.partition("\n")[0])):
-        forwarded, more = _split_boilerplate(_forwarded_body(quoted))
-        forwarded, inner_signature = _split_signature(forwarded)
-        own = f"{own}\n\n{forwarded}".strip("\n")
-        boilerplate, signature = f"{boilerplate}\n{more}".strip("\n"), signature or inner_signature
+    boilerplate = f"{banners}\n{boilerplate}".strip("\n")
     return Parts(own=own, signature=signature, quoted=quoted, boilerplate=boilerplate)
 
 
