@@ -92,12 +92,8 @@ class Settings:
                 session.close()
 
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", envvar="TRIAGE_CONFIG", help="Configuration file.", show_default=False)
-]
-StateOption = Annotated[
-    Path | None, typer.Option("--state", envvar="TRIAGE_STATE", help="State folder.", show_default=False)
-]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.", show_default=False)]
+StateOption = Annotated[Path | None, typer.Option("--state", help="State folder.", show_default=False)]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")]
 
 
@@ -110,8 +106,9 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _global(
     ctx: typer.Context,
-    config: ConfigOption = None,
-    state: StateOption = None,
+    # The environment is asked here alone: asked again after the command, it would beat what stands before it.
+    config: Annotated[Path | None, typer.Option("--config", envvar="TRIAGE_CONFIG", help="Configuration file.")] = None,
+    state: Annotated[Path | None, typer.Option("--state", envvar="TRIAGE_STATE", help="State folder.")] = None,
     verbose: VerboseOption = False,
     _version_asked: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
