@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
+from triage import demo
+from triage.errors import TriageError
+
 
 def triage(
     *arguments: str, stdin: bytes = b"", environment: dict[str, str] | None = None
@@ -59,3 +63,15 @@ def test_what_is_typed_beats_the_environment(
     done = triage(*named(before), "forget", "--all", *named(after), environment=environment)
     assert done.returncode == 2
     assert str(tmp_path / f"{wins}.toml") in done.stderr
+
+
+def test_what_the_demo_needs_is_installed_from_our_own_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package index holds another program of our name: nobody is told to install by it."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(TriageError) as told:
+        demo.run_demo(keep=False, serve=False, write=print)
+    needed = next(line for line in (ROOT / "pyproject.toml").read_text().splitlines() if line.startswith("demo = "))
+    assert "pip install '.[demo]'" in str(told.value)
+    assert f"pipx inject triage '{needed.split(chr(34))[1]}'" in str(told.value)
+    assert "triage[demo]" not in str(told.value)
+    assert "pipx install '.[demo]'" in (ROOT / "README.md").read_text(encoding="utf-8")
