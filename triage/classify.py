@@ -166,8 +166,10 @@ def unreadable_json(path: str, error: str) -> dict[str, Any]:
     return {"path": path, **empty, **lists, **flags, "scores": {}, "error": error}
 
 
-def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresholds) -> Verdict:
-    """Combine what the mail states with what it probably means."""
+def classify(
+    message: Message, facts: Facts, scores: Scores, thresholds: Thresholds, *, claims: bool = False
+) -> Verdict:
+    """Combine what the mail states with what it probably means; `claims` as in `claims_to_be_known`."""
     facts = replace(facts, standing=_standing(facts.standing, scores, thresholds))
     standing = facts.standing
     foreign = facts.language not in KNOWN_LANGUAGES
@@ -177,7 +179,9 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     labels = _labels(scores, thresholds, meets=meets) if school else ()
     primary = _primary(school, labels, scores)
     confidence = _confidence(facts, scores, primary)
-    reason = _doubt(facts, scores, thresholds, confidence, school=school)
+    # Forged or forwarded, it speaks for somebody whose mail the parent waits for: it is never lost from sight.
+    told = "; ".join(standing.warnings) if claims and not school else ""
+    reason = told or _doubt(facts, scores, thresholds, confidence, school=school)
     flags = _flags(facts, scores, thresholds) if school else ()
     # What the mail says in plain words is never doubted.
     doubted = tuple(flag for flag in flags if flag not in facts.flags and scores.asks[flag] < _ALARMING)

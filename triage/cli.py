@@ -198,7 +198,9 @@ def show_prompts(
     if judged.error:
         raise TriageError(f"{source.path}: {judged.error}")
     if judged.card is None:
-        raise TriageError(f"{source.path}: this is not mail from a school; there is nothing to prompt")
+        warnings = judged.verdict.warnings if judged.verdict is not None else ()
+        beware = f"; be careful with it: {'; '.join(warnings)}" if warnings else ""
+        raise TriageError(f"{source.path}: this is not mail from a school; there is nothing to prompt{beware}")
     if as_json:
         print_json(judged.card.to_json())
     else:

@@ -19,6 +19,7 @@ from triage.gist import Gist, find_gist
 from triage.history import Past, is_new_teacher
 from triage.message import Message, UnreadableError, parse_message
 from triage.notes import draft_mail, note_mail
+from triage.people import claims_to_be_known
 from triage.plan import deserves_card
 from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
 from triage.sender import platform_of
@@ -115,7 +116,8 @@ def judge(
             found.append(Judgement(error=_odd(its_scores)))
             continue
         try:
-            verdict = classify(message, facts, its_scores, model.thresholds)
+            claims = claims_to_be_known(message, household.config, household.learned, facts.standing)
+            verdict = classify(message, facts, its_scores, model.thresholds, claims=claims)
             judgement = _judgement(message, verdict, replace(household, past=past), wording, today)
             past += [mine] if (mine := Past.of(verdict)) is not None else []
         except ConfigError:
