@@ -18,7 +18,17 @@ from triage.answering import parsed_day
 from triage.apply import StoppedError
 from triage.classify import LABELS, PRIMARIES, unreadable_json
 from triage.config import Account
-from triage.console import Settings, app, command, corrections_in, ensure_model, print_json, progress_bar, say, to_json
+from triage.console import (
+    Settings,
+    command,
+    corrections_in,
+    ensure_model,
+    print_json,
+    progress_bar,
+    run_app,
+    say,
+    to_json,
+)
 from triage.corpus import Draft
 from triage.delivery import day_window, deliver, digest_of, write_files
 from triage.digest import to_html, to_text
@@ -403,5 +413,5 @@ def demo(
 
 
 def main() -> None:
-    """Entry point of the `triage` command."""
-    app()
+    """Run the command that the command line names."""
+    run_app()
