@@ -41,7 +41,8 @@ def find_facts(message: Message, config: Config, learned: Collection[str] = ()) 
     """Read the facts off one message; `learned` as in `sender_standing`."""
     standing = sender_standing(message, config, learned)
     own = f"{message.subject}.\n{message.parts.own}"
-    quotes = tuple(_flag_quotes(own))
+    # Apart: a full stop that joins them stands nowhere in the mail.
+    quotes = tuple(quote for text in (message.subject, message.parts.own) for quote in _flag_quotes(text))
     language = detect_language(own)
     return Facts(
         standing=standing,
