@@ -156,14 +156,19 @@ class Verdict:
         }
 
 
+# In the order of `Verdict.to_json`.
+_FIELDS = (
+    "path", "message_id", "subject", "date", "school", "labels", "primary", "scores", "unsure", "reason", "needs_reply",
+    "urgent", "due", "child", "teacher", "sender", "warnings", "language", "flags", "evidence", "cancelled", "error",
+)  # fmt: skip
+
+
 def unreadable_json(path: str, error: str) -> dict[str, Any]:
     """The object of a message that could not be read."""
-    empty: dict[str, Any] = dict.fromkeys(
-        ("message_id", "subject", "date", "school", "primary", "child", "teacher", "sender", "language")
-    )
     lists: dict[str, Any] = {key: [] for key in ("labels", "due", "warnings", "flags", "evidence", "cancelled")}
     flags = {"unsure": True, "reason": error, "needs_reply": False, "urgent": False}
-    return {"path": path, **empty, **lists, **flags, "scores": {}, "error": error}
+    known = {"path": path, **lists, **flags, "scores": {}, "error": error}
+    return {field: known.get(field) for field in _FIELDS}
 
 
 def classify(
