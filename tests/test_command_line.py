@@ -180,3 +180,13 @@ def test_a_signal_while_the_program_is_loaded(command: str, number: signal.Signa
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (code, b"")
+
+
+def test_a_byte_order_mark_counts_as_given(tmp_path: Path) -> None:
+    """Offsets of a draft are into the text as it is."""
+    text = "\ufeffYou ALWAYS ignore my son. Can we talk?"
+    done = triage("check", "--json", "--state", str(tmp_path / "s"), stdin=text.encode())
+    found = json.loads(done.stdout)["findings"]
+    assert found
+    for finding in found:
+        assert text[finding["start"] : finding["end"]] == finding["text"]
