@@ -246,3 +246,8 @@ def test_only_dates_that_are_to_be_kept_are_shown() -> None:
     judged = replace(USUAL, dates=(DateScore(0.9, "test"), DateScore(0.2, "event")))
     found = classify(MESSAGE, replace(FACTS, due=dues), judged, Thresholds())
     assert [(due.at, due.what) for due in found.due] == [("2026-01-09", "test")]
+
+
+def test_what_cannot_be_read_has_the_fields_in_the_same_order() -> None:
+    """Each object of a list looks like the others."""
+    assert list(unreadable_json("a.eml", "odd")) == list(classify(MESSAGE, FACTS, USUAL, Thresholds()).to_json("a.eml"))

@@ -182,3 +182,9 @@ def test_without_a_time_zone_of_its_own_the_configuration_means_the_systems() ->
     here = Config.model_construct(_fields_set=set(), timezone="America/New_York")
     (due,) = find_facts(parse_message(raw), here).due
     assert due.at.isoformat() == "2026-11-09T15:15:00-05:00"
+
+
+def test_what_shows_a_flag_stands_in_the_mail() -> None:
+    """Of the subject and of the text, letter for letter."""
+    found = facts("We meet about the IEP on Friday.", subject="Annual IEP review for Maya")
+    assert found.quotes == (("plan", "Annual IEP review for Maya"), ("plan", "We meet about the IEP on Friday."))

@@ -20,7 +20,7 @@ def test_the_wheel_is_complete(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         entry = next(name for name in names if name.endswith("entry_points.txt"))
-        assert "triage = triage.cli:main" in archive.read(entry).decode()
+        assert "triage = triage.__main__:main" in archive.read(entry).decode()
         archive.extractall(tmp_path / "installed")
     wanted = [path.relative_to(ROOT) for path in (ROOT / "triage").rglob("*") if path.suffix in (".py", ".j2", ".toml")]
     wanted += [

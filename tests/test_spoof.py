@@ -217,3 +217,62 @@ def test_a_forged_answer_settles_nothing(household: Home, result: str, answers: 
     once(household)
     with Store(household.state) as store:
         assert len(Ledger(store).answers()) == answers
+
+
+# --- What claims to be from somebody known is never lost from sight ------------------------------------------
+
+GIFT_CARDS = "Your order has shipped. I need you to buy gift cards today, thank you for shopping with us."
+CLAIMS = [
+    *WAYS.values(),
+    *UNCONFIRMED.values(),
+    # What a mailbox that forwards looks like.
+    [f"From: {TEACHER}", f"{_MINE} spf=softfail smtp.mailfrom=alvarez@maplewood.k12.example; dkim=none; dmarc=none"],
+    ["From: Office <office@maplewood.k12.example>", f"{_MINE} dmarc=fail header.from=maplewood.k12.example"],
+    ["From: Ana Alvarez <a.alvarez@learned.example>", "Reply-To: x@gmail.com"],
+]
+STRANGERS = [
+    ["From: Deals <deals@evil.example>", f"{_MINE} spf=fail smtp.mailfrom=evil.example; dkim=none; dmarc=fail"],
+    ["From: Bank <no-reply@evil.example>", "Reply-To: cash@gmail.com"],
+    ['From: "service@bank.example" <x9@evil.example>'],
+]
+
+
+def _odd_mail(fields: list[str]) -> bytes:
+    common = [
+        "Subject: Your order",
+        "Date: Wed, 7 Jan 2026 15:04:00 -0500",
+        f"Message-ID: <o{len(fields[0])}@evil.example>",
+    ]
+    return "\r\n".join([*fields, *common, "", GIFT_CARDS, ""]).encode()
+
+
+def test_a_claim_to_be_known_is_looked_at_whatever_it_says(config: Config) -> None:
+    """Forged or forwarded, it goes to Review with the warning; what names nobody does not."""
+    mails = [RawMail(_odd_mail(fields)) for fields in (*CLAIMS, *STRANGERS)]
+    with Worker(Household(config), shipped_model_path) as worker:
+        judged = worker.judge(mails, Context(NOW.date(), learned=("a.alvarez@learned.example",)))
+    for fields, found in zip((*CLAIMS, *STRANGERS), judged, strict=True):
+        verdict = found.verdict
+        assert verdict is not None
+        assert verdict.scores["school"] < 0.5, fields
+        assert verdict.warnings, fields
+        assert not verdict.school
+        assert verdict.unsure is (fields in CLAIMS), fields
+        assert verdict.reason == ("; ".join(verdict.warnings) if fields in CLAIMS else "")
+        assert (found.note, found.draft) == ("", "")
+        assert (found.card is not None) is (fields in CLAIMS)
+
+
+def test_a_claim_to_be_known_stands_in_review_and_in_the_digest(household: Home) -> None:
+    """The parent sees it in both; the prompts are the warning, for a stranger's mail too."""
+    forwarded, stranger = _odd_mail(CLAIMS[-2]), _odd_mail(STRANGERS[1])
+    household.deliver(forwarded, stranger)
+    once(household)
+    assert sorted(place for place, _ in places(household).values()) == ["INBOX", "School/Review"]
+    assert "DMARC failed" in household.run("digest").stdout
+    shown = household.run("prompts", "-", stdin=forwarded)
+    assert shown.returncode == 0, shown.stderr
+    assert "DMARC failed" in shown.stdout
+    refused = household.run("prompts", "-", stdin=stranger)
+    assert refused.returncode == 1
+    assert "an answer would go to cash@gmail.com" in refused.stderr

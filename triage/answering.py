@@ -69,7 +69,7 @@ def _read_draft(path: str) -> str:
         if len(raw) > LARGEST_DRAFT:
             raise UsageError(f"{path}: is too large for a draft ({LARGEST_DRAFT // 1000} kB at most)")
         # As given: offsets count these characters, so that line ends are not touched.
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8")
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -156,18 +156,25 @@ class Verdict:
         }
 
 
+# In the order of `Verdict.to_json`.
+_FIELDS = (
+    "path", "message_id", "subject", "date", "school", "labels", "primary", "scores", "unsure", "reason", "needs_reply",
+    "urgent", "due", "child", "teacher", "sender", "warnings", "language", "flags", "evidence", "cancelled", "error",
+)  # fmt: skip
+
+
 def unreadable_json(path: str, error: str) -> dict[str, Any]:
     """The object of a message that could not be read."""
-    empty: dict[str, Any] = dict.fromkeys(
-        ("message_id", "subject", "date", "school", "primary", "child", "teacher", "sender", "language")
-    )
     lists: dict[str, Any] = {key: [] for key in ("labels", "due", "warnings", "flags", "evidence", "cancelled")}
     flags = {"unsure": True, "reason": error, "needs_reply": False, "urgent": False}
-    return {"path": path, **empty, **lists, **flags, "scores": {}, "error": error}
+    known = {"path": path, **lists, **flags, "scores": {}, "error": error}
+    return {field: known.get(field) for field in _FIELDS}
 
 
-def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresholds) -> Verdict:
-    """Combine what the mail states with what it probably means."""
+def classify(
+    message: Message, facts: Facts, scores: Scores, thresholds: Thresholds, *, claims: bool = False
+) -> Verdict:
+    """Combine what the mail states with what it probably means; `claims` as in `claims_to_be_known`."""
     facts = replace(facts, standing=_standing(facts.standing, scores, thresholds))
     standing = facts.standing
     foreign = facts.language not in KNOWN_LANGUAGES
@@ -177,7 +184,9 @@ def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresho
     labels = _labels(scores, thresholds, meets=meets) if school else ()
     primary = _primary(school, labels, scores)
     confidence = _confidence(facts, scores, primary)
-    reason = _doubt(facts, scores, thresholds, confidence, school=school)
+    # Forged or forwarded, it speaks for somebody whose mail the parent waits for: it is never lost from sight.
+    told = "; ".join(standing.warnings) if claims and not school else ""
+    reason = told or _doubt(facts, scores, thresholds, confidence, school=school)
     flags = _flags(facts, scores, thresholds) if school else ()
     # What the mail says in plain words is never doubted.
     doubted = tuple(flag for flag in flags if flag not in facts.flags and scores.asks[flag] < _ALARMING)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,17 @@ from triage.answering import parsed_day
 from triage.apply import StoppedError
 from triage.classify import LABELS, PRIMARIES, unreadable_json
 from triage.config import Account
-from triage.console import Settings, app, command, corrections_in, ensure_model, print_json, progress_bar, say, to_json
+from triage.console import (
+    Settings,
+    command,
+    corrections_in,
+    ensure_model,
+    print_json,
+    progress_bar,
+    run_app,
+    say,
+    to_json,
+)
 from triage.corpus import Draft
 from triage.delivery import day_window, deliver, digest_of, write_files
 from triage.digest import to_html, to_text
@@ -28,10 +39,13 @@ from triage.plan import Correction
 from triage.prompts import Wording
 from triage.resources import corpus_path, is_outdated, model_path, own_model_path, shipped_model_path
 from triage.session import Session, describe, system_clock
-from triage.sources import Source, find_mails
+from triage.sources import NO_MAIL, Source, find_mails
 from triage.store import Store
 from triage.undo import chosen_run, undo, undo_plan
 from triage.worker import BATCH, Worker
+
+# So many bytes of mail are in memory at once, near enough.
+_HELD = 32 * 2**20
 
 
 class Format(StrEnum):
@@ -192,13 +206,18 @@ def show_prompts(
 ) -> None:
     """The calm-response prompts for one message; needs no configuration."""
     with _worker(settings, every_mail=True) as worker:
-        source, judged = next(iter(_judge_files(worker, find_mails([path]))), (Source(path), None))
-    if judged is None:
-        raise UsageError(f"{path}: holds no mail")
+        first, *others = islice(find_mails([path]), 2)
+        source, judged = next(_judge_files(worker, [first]))
+    if judged.error == NO_MAIL:
+        raise UsageError(f"{source.path}: {NO_MAIL}")
+    if others:
+        say(f"{path}: holds more than one mail; this is about the first, {source.path}")
     if judged.error:
         raise TriageError(f"{source.path}: {judged.error}")
     if judged.card is None:
-        raise TriageError(f"{source.path}: this is not mail from a school; there is nothing to prompt")
+        warnings = judged.verdict.warnings if judged.verdict is not None else ()
+        beware = f"; be careful with it: {'; '.join(warnings)}" if warnings else ""
+        raise TriageError(f"{source.path}: this is not mail from a school; there is nothing to prompt{beware}")
     if as_json:
         print_json(judged.card.to_json())
     else:
@@ -228,7 +247,7 @@ def _judge_files(worker: Worker, sources: Iterable[Source]) -> Iterator[tuple[So
 
     for source in sources:
         batch.append(source)
-        if len(batch) >= BATCH:
+        if len(batch) >= BATCH or sum(len(one.raw) for one in batch) > _HELD:
             yield from judged()
             batch = []
     yield from judged()
@@ -394,5 +413,5 @@ def demo(
 
 
 def main() -> None:
-    """Entry point of the `triage` command."""
-    app()
+    """Run the command that the command line names."""
+    run_app()

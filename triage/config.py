@@ -22,6 +22,7 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -234,6 +235,13 @@ class DigestSettings(Table):
     deliver: tuple[Literal["inbox", "file"], ...] = ("inbox",)
     empty: bool = False
 
+    @field_validator("at")
+    @classmethod
+    def _of_the_household(cls, at: time) -> time:
+        if at.tzinfo is not None:
+            raise _invalid('must be a time of day like "06:30", without an offset: it is of the file\'s timezone')
+        return at
+
 
 class DaemonSettings(Table):
     """How the daemon watches."""
@@ -311,6 +319,8 @@ def load_config(path: Path) -> Config:
         raise ConfigError([f"{path}: cannot be read ({_reason(error)})"]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{path}: not valid TOML: {error}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{path}: cannot be read as TOML: its lists or tables are nested too deeply"]) from None
     try:
         # Through JSON, since strict mode then takes a list for a tuple and text for a time, and nothing more.
         return Config.model_validate_json(json.dumps(data, default=str))
@@ -350,6 +360,8 @@ def _sentence(details: ErrorDetails) -> str:
         bound, word = context.get("ge", context.get("le")), "least" if "ge" in context else "most"
         return f"{key}: must be at {word} {bound}"
     text = details["msg"] if kind == "triage" else _TYPES.get(kind, details["msg"])
+    if kind == "tuple_type" and isinstance(details["input"], dict) and loc and isinstance(loc[-1], str):
+        text = f"write [[{key}]], with two brackets: there may be several"
     return f"{key}: {text}" if key else text
 
 

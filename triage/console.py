@@ -20,7 +20,7 @@ from triage import __version__
 from triage.apply import StoppedError
 from triage.config import Config, default_config_path, default_state_path, load_config
 from triage.credentials import forbid_core_dumps
-from triage.errors import ModelError, TriageError, UsageError
+from triage.errors import ModelError, OutputError, TriageError, UsageError
 from triage.lock import StateLock, prepare_folder
 from triage.resources import corpus_path, is_damaged, is_outdated, model_path, own_model_path, shipped_model_path
 from triage.session import Session
@@ -92,12 +92,8 @@ class Settings:
                 session.close()
 
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", envvar="TRIAGE_CONFIG", help="Configuration file.", show_default=False)
-]
-StateOption = Annotated[
-    Path | None, typer.Option("--state", envvar="TRIAGE_STATE", help="State folder.", show_default=False)
-]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file.", show_default=False)]
+StateOption = Annotated[Path | None, typer.Option("--state", help="State folder.", show_default=False)]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")]
 
 
@@ -110,8 +106,9 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _global(
     ctx: typer.Context,
-    config: ConfigOption = None,
-    state: StateOption = None,
+    # The environment is asked here alone: asked again after the command, it would beat what stands before it.
+    config: Annotated[Path | None, typer.Option("--config", envvar="TRIAGE_CONFIG", help="Configuration file.")] = None,
+    state: Annotated[Path | None, typer.Option("--state", envvar="TRIAGE_STATE", help="State folder.")] = None,
     verbose: VerboseOption = False,
     _version_asked: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
@@ -159,17 +156,40 @@ def _errors_as_sentences(*, verbose: bool) -> Iterator[None]:
     except (KeyboardInterrupt, StoppedError):
         say("interrupted")
         raise typer.Exit(130) from None
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
-    except (typer.Exit, typer.Abort):
+    except (typer.Exit, OutputError, BrokenPipeError):
         raise
+    except typer.Abort as error:
+        # A question that was not answered: interrupted, or with nobody there.
+        alone = isinstance(error.__context__, EOFError)
+        say("a question needs an answer, and standard input has ended" if alone else "interrupted")
+        raise typer.Exit(1 if alone else 130) from None
     except Exception as error:
         if verbose:
             raise
         say(f"something unexpected happened ({type(error).__name__}); run again with -v, and please report it")
         raise typer.Exit(1) from None
+
+
+def run_app() -> None:
+    """Run the command that was asked for, until all that it wrote has gone out."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OutputError as error:
+        _leave_output(error)
+        sys.exit(1)
+    except BrokenPipeError:
+        _leave_output(None)
+        sys.exit(1)
+
+
+def _leave_output(error: OSError | None) -> None:
+    """Nothing more is written to standard output; where it is not its reader who has seen enough, that is said."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error is not None:
+        say(f"standard output cannot be written ({error.strerror})")
 
 
 def say(text: str) -> None:
@@ -204,7 +224,8 @@ def print_json(value: object) -> None:
 
 def to_json(value: object, indent: int | None = None) -> str:
     """JSON in which all that a terminal would obey, or not show, is escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(value, ensure_ascii=plain, indent=indent)
     return "".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 

@@ -59,7 +59,11 @@ class DemoServer:
 def run_demo(*, keep: bool, serve: bool, write: Callable[[str], object]) -> None:
     """Run the demo and tell what happens through `write`. Raises `TriageError` where it cannot run."""
     if importlib.util.find_spec("pymap") is None:
-        raise TriageError("the demo needs the IMAP server pymap; install it with `pip install 'triage[demo]'`")
+        # Never by the name alone: the package index holds another program of that name.
+        raise TriageError(
+            "the demo needs the IMAP server pymap; in the folder of triage's source run `pip install '.[demo]'` "
+            "(with pipx: `pipx inject triage 'pymap>=0.36.2'`)"
+        )
     folder = Path(tempfile.mkdtemp(prefix="triage-demo-"))
     started = time.monotonic()
     try:

@@ -89,3 +89,7 @@ class BusyError(TriageError):
     """Another triage holds this state folder."""
 
     exit_code = 5
+
+
+class OutputError(OSError):
+    """Standard output did not take what was written to it."""

@@ -43,7 +43,8 @@ def find_facts(message: Message, config: Config, learned: Collection[str] = ()) 
     standing = sender_standing(message, config, learned)
     own = f"{message.subject}.\n{message.parts.own}"
     author = author_standing(message, standing, config)
-    quotes = tuple(_flag_quotes(own))
+    # Apart: a full stop that joins them stands nowhere in the mail.
+    quotes = tuple(quote for text in (message.subject, message.parts.own) for quote in _flag_quotes(text))
     language = detect_language(own)
     return Facts(
         standing=standing,

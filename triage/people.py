@@ -6,11 +6,12 @@ sentences; where that leaves doubt no name is given, for a wrong one is worse th
 
 import re
 from collections import Counter
+from collections.abc import Collection
 
-from triage.config import Child, Config
+from triage.config import Child, Config, School
 from triage.lexicon import entries, pattern, words
 from triage.message import Message, Person
-from triage.sender import SenderKind, Standing, answer_address
+from triage.sender import SenderKind, Standing, answer_address, sender_standing, within
 
 TITLE = (
     r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Coach|Principal|Nurse|Sr|Sra|Srta|Dra|Lic|Ing|Mtr[oa]|Profr?a?|Profe|Profesora?|Maestr[oa]|Miss|Teacher|Sir|Madam|"
@@ -236,3 +237,27 @@ def _shown(name: str, standing: Standing) -> str:
     if standing.via and not re.match(TITLE, display):
         return ""
     return display if re.fullmatch(rf"{_PERSON}|(?:[A-Z]\.? ?){{1,2}}(?:{NAME})", display) else ""
+
+
+# --- Whom it claims to be from ---------------------------------------------------------------------------
+
+
+def claims_to_be_known(message: Message, config: Config, learned: Collection[str], standing: Standing) -> bool:
+    """Whether a mail with warnings speaks for a known teacher or the configured school: by address, name or domain."""
+    if not standing.warnings:
+        return False
+    shown = [message.sender.address, *(address.lower() for address in _ADDRESS.findall(message.sender.name))]
+    known = {teacher.address for teacher in config.school.teachers} | set(learned)
+    if any(address in known or _is_at(address, config.school) for address in shown):
+        return True
+    # An imitation of somebody is a warning that only the configuration gives.
+    nobody = School(authserv_id=config.school.authserv_id)
+    strange = sender_standing(message, config.model_copy(update={"school": nobody}))
+    return not set(standing.warnings) <= set(strange.warnings)
+
+
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w-]+(?:\.[\w-]+)*")
+
+
+def _is_at(address: str, school: School) -> bool:
+    return any(within(address.rpartition("@")[2], domain) for domain in (*school.domains, *school.platforms))
