@@ -131,7 +131,7 @@ def test_a_full_disk_behind_the_output_is_no_bug(arguments: tuple[str, ...], odd
 @pytest.mark.parametrize("place", [">&-", "<&- >&- 2>&-"])
 def test_output_that_is_closed_breaks_nothing(place: str, odd: Path, tmp_path: Path) -> None:
     """Nobody wants to see it; the work is done all the same."""
-    done = to(place, "classify", str(odd), state=tmp_path / "s")
+    done = to(place, "prompts", "--json", str(odd), state=tmp_path / "s")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
