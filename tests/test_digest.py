@@ -13,6 +13,7 @@ from icalendar import Calendar
 from pydantic import TypeAdapter
 
 from tests.support.cases import verdict
+from triage.awaiting import Waiting
 from triage.classify import DueDate, Evidence, Verdict
 from triage.config import LANGUAGES, Config, Language
 from triage.days import digest_end, digest_start
@@ -85,6 +86,16 @@ def test_the_order_is_the_one_a_parent_needs() -> None:
     ]
     assert (found.counts["seen"], found.counts["school"], found.counts["other"]) == (9, 8, 1)
     assert found.subject == "School, Thursday, January 8: 2 to read first, 1 to answer, 1 good news, 4 more"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_day_that_has_passed_is_not_proposed(language: Language) -> None:
+    """The second reminder comes after the day on which an answer would have been good."""
+    for by, said in (("2026-01-07", False), ("2026-01-08", True)):
+        one = Waiting("home", "<w@x>", "Trip", "Maya", "Ms. Alvarez", "2026-01-05", by, ("2026-01-08", "2026-01-12"))
+        day = Day(END - timedelta(days=1), END, (), waiting=(one,))
+        (line,) = build_digest(day, CONFIG, Wording(language)).reminders
+        assert (Wording(language).day(date.fromisoformat(by)) in line) is said
 
 
 def test_danger_that_is_doubted_does_not_come_first() -> None:

@@ -161,7 +161,8 @@ def _undo_account(session: Session, account: Account | None, name: str, chosen: 
     except TriageError as error:
         say(describe(error, account))
         return error.exit_code
-    typer.echo(f"{name}: {done.put_back} messages put back, {len(done.left)} left where they are")
+    plural = "" if done.put_back == 1 else "s"
+    typer.echo(f"{name}: {done.put_back} message{plural} put back, {len(done.left)} left as they are")
     for key, reason in done.left.items():
         stored = session.store.message(name, key)
         say(f'account "{name}": message {stored.message_id if stored else key[:12]}: {reason}')

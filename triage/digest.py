@@ -175,7 +175,10 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
         sections=sections,
         dates=dates,
         waiting=tuple(day.waiting),
-        reminders=tuple(_reminder(one, wording, config) for one in reminders(day.waiting, day.start, day.end, config)),
+        reminders=tuple(
+            _reminder(one, day.end.astimezone(zone).date(), wording, config)
+            for one in reminders(day.waiting, day.start, day.end, config)
+        ),
         nudge=day.nudge,
         offers=_offers(day),
         offer_how=words["offer_how" if config.filing.mode != "tag" else "offer_how_tag"].format(
@@ -306,15 +309,16 @@ def _summary(counts: dict[str, int], words: dict[str, str]) -> str:
     return ", ".join(named)
 
 
-def _reminder(one: Waiting, wording: Wording, config: Config) -> str:
+def _reminder(one: Waiting, today: date, wording: Wording, config: Config) -> str:
     words, filed = wording.words["digest"], config.filing.mode != "tag"
     put_away = words["put_away"].format(folder=f"{config.filing.root}/{config.filing.folders.done}") if filed else ""
-    return str(words["reminder"]).format(
+    by = date.fromisoformat(one.by)
+    return str(words["reminder" if by >= today else "reminder_late"]).format(
         put_away=put_away,
         teacher=one.teacher or wording.words["the_teacher"],
         subject=one.subject,
         since=wording.day(date.fromisoformat(one.since)),
-        by=wording.day(date.fromisoformat(one.by)),
+        by=wording.day(by),
     )
 
 

@@ -87,4 +87,5 @@ def undo_lines(account: str, actions: Sequence[Action]) -> Iterator[str]:
     """What an undo would do."""
     for action in actions:
         yield f"{account}: {action.place.folder}/{action.place.uid}: {_action_words(action.to_json())}"
-    yield f"{account}: {len({action.key for action in actions})} messages would be put back"
+    count = len({action.key for action in actions})
+    yield f"{account}: {count} message{'' if count == 1 else 's'} would be put back"

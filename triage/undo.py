@@ -10,6 +10,8 @@ from triage.plan import Action, Done, Place, in_groups, plan_undo
 from triage.session import Session
 from triage.store import Store
 
+_MOVED = "moved since, by you or another program"
+
 
 @dataclass(frozen=True, slots=True)
 class Undone:
@@ -50,20 +52,19 @@ def undo(session: Session, box: Mailbox, account: str, run: str, this_run: str) 
     by_key: dict[str, list[Action]] = {}
     for action in undo_plan(store, run, account):
         by_key.setdefault(action.key, []).append(action)
-    left: dict[str, str] = {}
+    moved = {one.action.key for one in store.done_of(run, account) if one.action.kind == "move"}
+    # Of these no more than our note is taken away.
+    away = {key for key, actions in by_key.items() if key in moved and all(one.kind != "move" for one in actions)}
+    left = dict.fromkeys(away, _MOVED)
     for group in in_groups(by_key.values()):
         outcome = applier.apply(this_run, group)
         keys = dict.fromkeys(action.key for action in group)
-        left |= {
-            key: outcome.failed[key] or "moved since, by you or another program"
-            for key in keys
-            if key in outcome.failed
-        }
+        left |= {key: outcome.failed[key] or _MOVED for key in keys if key in outcome.failed}
         with store.transaction():
             for key in keys:
                 if key not in outcome.failed:
                     # What was put back is not filed again: the parent has decided.
-                    store.set_status(account, key, "released", "put back by undo")
+                    store.set_status(account, key, "released", _MOVED if key in away else "put back by undo")
                     store.mark_undone(account, key, but=this_run)
             for key, place in outcome.places.items():
                 store.set_place(account, key, place)
