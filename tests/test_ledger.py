@@ -409,7 +409,7 @@ def test_undo_reaches_the_filing_after_a_note_beside_a_draft_went(household: Hou
         client.delete_messages(client.search(["HEADER", "Message-ID", "<draft-47@mailbox.example>"]))
         client.expunge()
     once(household)
-    assert "1 messages put back" in household.run("undo").stdout
+    assert "1 message put back" in household.run("undo").stdout
     assert places(household)["<behavior-960@test.example>"][0] == "INBOX"
 
 
