@@ -151,18 +151,23 @@ class Ledger:
     def clock_is(self, now: datetime) -> None:
         """A clock that ran ahead was set back: what was read in times to come was read before now.
 
-        One that is far behind (a machine without a battery that has not asked a time server yet) changes nothing.
+        What a digest showed of it does not come again, the rest comes with the next one. A clock that is far behind (a
+        machine without a battery that has not asked a time server yet) changes nothing.
         """
         last = self._store.last_delivery()
-        if last is not None and now < last.covers_to <= now + _RAN_AHEAD:
-            at = utc_text(now)
-            with self._store.transaction():
-                self._store.write(
-                    "UPDATE message SET day = ? WHERE day > ? AND day <= ? AND NOT EXISTS (SELECT 1 FROM op "
-                    "WHERE op.account = message.account AND op.key = message.key AND op.state = 'held')",
-                    at, at, utc_text(now + _RAN_AHEAD),
-                )  # fmt: skip
-                self._store.write("UPDATE digest SET covers_to = ? WHERE covers_to > ?", at, at)
+        if last is None or not now < last.covers_to <= now + _RAN_AHEAD:
+            return
+        at, shown = utc_text(now), utc_text(now - timedelta(seconds=1))
+        with self._store.transaction():
+            self._store.write(
+                "UPDATE message SET day = ? WHERE day > ? AND day <= ?", shown, at, utc_text(last.covers_to)
+            )
+            self._store.write(
+                "UPDATE message SET day = ? WHERE day > ? AND day <= ? AND NOT EXISTS (SELECT 1 FROM op "
+                "WHERE op.account = message.account AND op.key = message.key AND op.state = 'held')",
+                at, at, utc_text(now + _RAN_AHEAD),
+            )  # fmt: skip
+            self._store.write("UPDATE digest SET covers_to = ? WHERE covers_to > ?", shown, at)
 
     # --- Nudges ---
 
