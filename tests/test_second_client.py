@@ -37,8 +37,7 @@ def test_what_was_appended_and_taken_is_not_made_again(dovecot: Dovecot, tmp_pat
     with Days(dovecot, tmp_path) as days:
         days.day(None)
         appends = [at for at, verb in enumerate(days.proxy.seen) if verb == "APPEND"]
-        if number >= len(appends):
-            pytest.skip("no so many")
+        assert len(appends) == 6
         user = days.new_household()
         days.proxy.begin(Fault(appends[number], "after"))
         with days.session(user) as session, dovecot.client(user) as parent:

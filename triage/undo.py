@@ -54,7 +54,7 @@ def undo(session: Session, box: Mailbox, account: str, run: str, this_run: str) 
         by_key.setdefault(action.key, []).append(action)
     moved = {one.action.key for one in store.done_of(run, account) if one.action.kind == "move"}
     # Of these no more than our note is taken away.
-    away = {key for key, actions in by_key.items() if key in moved and all(one.kind != "move" for one in actions)}
+    away = {key for key, actions in by_key.items() if key in moved and all(one.kind == "remove" for one in actions)}
     left = dict.fromkeys(away, _MOVED)
     for group in in_groups(by_key.values()):
         outcome = applier.apply(this_run, group)
