@@ -107,10 +107,11 @@ def test_the_child_is_asked_when_child_and_parent_are_together(language: Languag
 
 @languages
 def test_nobody_is_sent_to_a_strangers_number(language: Language) -> None:
-    """Who may be a forger does not say what to do first, nor whom to call."""
+    """Who may be a forger, or is nobody's teacher yet, does not say what to do first, nor whom to call."""
     forged = replace(DANGER, warnings=("it is not confirmed",), sender="suspicious")
-    card = card_of(forged, language, CALLS[language][0])
-    assert CALLS[language][1] not in card.next_step + card.reply
+    for one in (forged, replace(DANGER, sender="unknown")):
+        card = card_of(one, language, CALLS[language][0])
+        assert CALLS[language][1] not in card.next_step + card.reply + card.wait
 
 
 def test_numbers_are_telephone_numbers() -> None:

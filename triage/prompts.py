@@ -255,7 +255,9 @@ def _known(verdict: Verdict, situation: str, said: Said, wording: Wording) -> tu
 
 def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> dict[str, Any]:
     """What the parent is to do first (not where nobody knows who it is that asks), and what a reply has to answer."""
-    ask = said.first_of_all if not verdict.warnings else ""
+    # A stranger who speaks of danger does not say what to do first, nor which number is the school's.
+    trusted = verdict.sender in ("known", "school", "platform") and not verdict.warnings
+    ask = said.first_of_all if trusted else ""
     open_ones = [text for text in said.to_answer if not _is_of_the_talk(text, verdict)]
     family = _family(verdict, config)
     # Repeated, a "why" reproaches, and no other family's child is named.
