@@ -303,3 +303,83 @@ def test_a_question_why_is_shown_and_answered_unrepeated(own: str, language: Lan
     assert {"en": "My answer to what you ask: ____", "es": "Mi respuesta a lo que pregunta: ____"}[
         language
     ] in card.reply
+
+
+# --- Plans ---------------------------------------------------------------------------------------------------
+
+MEANTIME = Evidence("plan", "Under her 504 she may dictate the log")
+BLANK = Evidence("homework", "Her reading log has been empty for a fortnight")
+OF_WORK = verdict(labels=("homework",), flags=("plan",), evidence=(MEANTIME, BLANK))
+
+
+@languages
+def test_a_plan_in_the_background_does_not_hide_the_matter(language: Language) -> None:
+    """The label's card, which says where to keep the mail; where the plan is the matter, the plan's."""
+    papers = Wording(language).words["plan_papers"]
+    assert situation_of(OF_WORK) == "homework"
+    assert papers in card_of(OF_WORK, language).document
+    review = Evidence("plan", "At the annual review of her 504 we look at the log")
+    about = replace(OF_WORK, evidence=(review, BLANK))
+    assert situation_of(about) == "plan"
+    assert papers not in card_of(about, language).document
+    assert situation_of(replace(OF_WORK, labels=("homework", "meeting_request"))) == "plan"
+
+
+CONSENT = {
+    "en": "We ask for your consent to evaluate Maya for special education. The form is attached.",
+    "es": "Le pedimos su consentimiento para evaluar a Maya. El estudio es para ver si necesita educación especial.",
+}
+
+
+@languages
+@pytest.mark.parametrize("own", CONSENT.values())
+def test_a_child_without_a_plan_has_no_support_to_speak_of(own: str, language: Language) -> None:
+    """Before a first evaluation nobody asks how the support is used; of a plan that stands one does."""
+    asked = verdict(labels=(), primary="other_school", flags=("plan",), evidence=(Evidence("plan", own),))
+    now = {"en": "use the support", "es": "los apoyos"}[language]
+    assert now not in str(card_of(asked, language, own))
+    stands = replace(asked, subject="Annual review / revisión anual del plan 504")
+    assert now in str(card_of(stands, language, own))
+
+
+@languages
+@pytest.mark.parametrize(
+    ("own", "times"),
+    [
+        ("Here is her IEP progress report for the first quarter.", False),
+        ("You can call me with any questions about her IEP.", False),
+        ("Could we meet about her IEP next week?", True),
+        ("¿Podríamos reunirnos para revisar su plan 504?", True),
+    ],
+)
+def test_times_are_offered_where_a_talk_is_asked_for(own: str, times: bool, language: Language) -> None:
+    """A plan alone is no invitation."""
+    plan = verdict(
+        labels=("meeting_request",), primary="meeting_request", flags=("plan",), evidence=(Evidence("plan", own),)
+    )
+    reply = card_of(plan, language, own).reply
+    assert ({"en": "times would suit me", "es": "Estas horas"}[language] in reply) == times
+
+
+@languages
+def test_a_plan_mail_that_asks_nothing_is_put_away(language: Language) -> None:
+    """Nothing to answer, nothing to ask in writing: a report to keep."""
+    own = "Here is her IEP progress report for the first quarter."
+    report = verdict(labels=(), primary="other_school", flags=("plan",), evidence=(Evidence("plan", own),))
+    quiet, open_one = card_of(report, language, own), card_of(replace(report, needs_reply=True), language, own)
+    assert quiet.next_step.startswith({"en": "Put this mail", "es": "Ponga este correo"}[language])
+    assert quiet.wait != open_one.wait
+    assert "____ o" not in quiet.reply
+
+
+# --- Mixtures --------------------------------------------------------------------------------------------------
+
+
+def test_a_mixture_that_is_certain_is_not_called_unclear() -> None:
+    """Which of two comes first may be open; what they are is not."""
+    scores = dict.fromkeys(("homework", "praise"), 0.01) | {"behavior": 0.99, "meeting_request": 0.98, "school": 0.7}
+    mixed = replace(BOTH, unsure=True, reason="it is not clear what this mail is about", scores=scores)
+    assert situation_of(mixed) == "behavior_meeting"
+    assert situation_of(replace(mixed, scores=scores | {"meeting_request": 0.6})) == "unsure"
+    assert situation_of(replace(mixed, sender="unknown")) == "unsure"
+    assert situation_of(replace(mixed, labels=("behavior",))) == "unsure"

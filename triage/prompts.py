@@ -19,12 +19,12 @@ from babel.dates import format_date, format_time
 from babel.lists import format_list
 from jinja2.sandbox import SandboxedEnvironment
 
-from triage.classify import Primary, Verdict
+from triage.classify import LABELS, Primary, Verdict
 from triage.config import Config, Language
 from triage.draft import other_children
 from triage.errors import ConfigError
 from triage.facts import names_plan
-from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved
+from triage.history import CONCERNS, Past, answer_by, concerns_before, is_new_teacher, is_resolved
 from triage.lexicon import pattern
 from triage.message import Message
 from triage.quoting import about, concern_of, distinct, evidence_of, reproaches
@@ -161,16 +161,14 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHI
     labels, primary = set(verdict.labels), verdict.primary
     talk = "meeting_request" in labels and primary != "praise"
     bulk = "bulk" in verdict.flags or not labels
-    # Words for a plan on a mail that names none would puzzle more than help.
-    named = "plan" in verdict.flags and names_plan(item.text for item in verdict.evidence if item.label == "plan")
     before = 0 if talk or bulk or "praise" in labels else len(concerns_before(verdict, past))
     choices = (
         ("safety", "safety" in verdict.flags and "safety" not in verdict.doubted),
         ("suspicious", bool(verdict.warnings)),
         ("resolved" if "praise" in labels else "settled", not bulk and _is_over(verdict, said)),
-        ("unsure", verdict.unsure),
+        ("unsure", verdict.unsure and not _is_mixture(verdict)),
         ("confirmed", talk and "behavior" not in labels and not bulk and said.confirms),
-        ("plan", named and primary not in ("praise", "not_school")),
+        ("plan", primary not in ("praise", "not_school") and _is_of_a_plan(verdict)),
         ("third", before >= 2),
         ("second", before == 1),
         ("new_teacher", is_welcome(verdict, past, said)),
@@ -185,6 +183,35 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHI
         (primary, True),
     )
     return next(situation for situation, fits in choices if fits)
+
+
+def _is_mixture(verdict: Verdict) -> bool:
+    """Whether doubt is only which of two labels comes first: both are as good as certain, and a card speaks of both."""
+    scores = [verdict.scores[label] for label in verdict.labels if label in LABELS]
+    from_school = verdict.sender in ("known", "school") or verdict.scores["school"] >= _SURE
+    return len(scores) >= 2 and from_school and min(scores) >= _SURE
+
+
+# Where the probability of a label is so high, it holds in all but one of twenty mails.
+_SURE = 0.95
+
+
+def _is_of_a_plan(verdict: Verdict) -> bool:
+    """Whether a plan is the matter of a mail: named by a word, and not only the background of a concern."""
+    # Words for a plan on a mail that names none would puzzle more than help.
+    return _speaks_of_a_plan(verdict) and (
+        verdict.primary not in CONCERNS
+        or "meeting_request" in verdict.labels
+        or any(pattern("plan_steps").search(text) for text in _of_plan(verdict))
+    )
+
+
+def _speaks_of_a_plan(verdict: Verdict) -> bool:
+    return "plan" in verdict.flags and names_plan(_of_plan(verdict))
+
+
+def _of_plan(verdict: Verdict) -> list[str]:
+    return [item.text for item in verdict.evidence if item.label == "plan"]
 
 
 def _is_over(verdict: Verdict, said: Said) -> bool:
@@ -218,6 +245,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
     values |= _asked(verdict, config, around.said, wording)
+    values |= _support(verdict, around.said, values["plan"])
     values |= _times(verdict, situation, wording, around, by)
     views = _views(values, verdict, wording)
     slots: dict[str, Any] = {}
@@ -232,6 +260,8 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         slots[name] = tuple(line.strip() for line in slots[name].split("\n") if line.strip())
     if _is_late(verdict, situation):
         slots["pause"] = f"{slots['pause']} {wording.words['evening']}"
+    if _speaks_of_a_plan(verdict) and situation not in ("plan", "safety", "suspicious"):
+        slots["document"] = f"{slots['document']} {wording.words['plan_papers']}"
     if "safety" in verdict.doubted and situation != "suspicious":
         slots["next_step"] = wording.words["may_be_safety"]
     return Card(
@@ -269,6 +299,24 @@ def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> di
         "questions": [{"text": wording.quoted(text, _WHOLE), "asks": text.endswith("?")} for text in whole],
         "answer": bool(open_ones) or (verdict.primary == "praise" and _is_awaited(verdict)),
     }
+
+
+def _support(verdict: Verdict, said: Said, plan: str) -> dict[str, bool]:
+    """Whether a mail about a plan asks for a talk, whether it is about a child who has no plan yet, or asks nothing."""
+    told = [text for text in said.sentences if pattern("plan").search(text)] or _of_plan(verdict)
+    stands = bool(plan) or any(pattern("plan_stands").search(text) for text in (verdict.subject, *told))
+    talk = any(due.what == "meeting" for due in verdict.due) or any(map(_invites, said.sentences))
+    quiet = not (talk or verdict.needs_reply or said.asked or _is_awaited(verdict))
+    return {
+        "meets": talk,
+        "starts": not stands and any(pattern("plan_starts").search(text) for text in told),
+        "quiet": quiet,
+    }
+
+
+def _invites(text: str) -> bool:
+    offered = pattern("offers_talk").search(text) or pattern("courtesies").search(text)
+    return bool(pattern("invites").search(text)) and not offered
 
 
 # What is repeated in a reply is repeated whole; more answers than these make a letter.
