@@ -97,6 +97,16 @@ def test_to_fetch_the_child_is_what_is_asked(own: str, language: Language) -> No
 
 
 @languages
+def test_a_talk_some_day_is_not_what_comes_first(language: Language) -> None:
+    """Next week's talk does not stand before the danger; a call that is asked for does."""
+    talk = "Me gustaría hablar con ustedes el martes 24 a las 16:30."
+    own = f"Maya fainted at choir. {talk} Could we meet next Tuesday at three?"
+    first = {"en": "Read the mail itself", "es": "Lea el correo mismo"}[language]
+    assert card_of(DANGER, language, own).next_step.startswith(first)
+    assert "ring me" in card_of(DANGER, language, f"{own} Could you ring me when you get this?").next_step
+
+
+@languages
 def test_the_child_is_asked_when_child_and_parent_are_together(language: Language) -> None:
     """A child who is not found, or in an ambulance, cannot be asked first."""
     card = card_of(DANGER, language, CALLS[language][0])

@@ -42,9 +42,10 @@ class Said:
 
     @property
     def first_of_all(self) -> str:
-        """What is to be done at once where a mail says so, else the first request, else empty."""
-        pressing = (text for text in self.requests if pattern("today").search(text))
-        return next(pressing, next(iter(self.requests), ""))
+        """What is to be done at once where a mail says so, else the first request, else empty; a talk some day is none."""
+        pressing = [text for text in self.requests if pattern("today").search(text) or _CALLS_NOW.search(text)]
+        others = [text for text in self.requests if not pattern("invites").search(text)]
+        return next(iter((*pressing, *others)), "")
 
 
 def hear(own: str) -> Said:
@@ -95,6 +96,7 @@ _CALLS = re.compile(
     r"\b(?:call|phone|ring|dial|text|reach|contact|tel|number|office|line|llam\w+|marc\w+|tel[ée]fono|n[úu]mero|oficina)\b",
     re.IGNORECASE,
 )
+_CALLS_NOW = re.compile(r"\b(?:call|phone|ring|dial|llam\w+|m[aá]rque\w*)\b(?! (?:you|him|her|them)\b)", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?<![\w$€£₹#/.,:-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\) ?)?\d{2,5}(?:[ .-]\d{2,5}){0,4}"
     r"(?:,? (?:ext|extension|x)\.? ?\d{1,5})?(?![\w/:])"
