@@ -382,6 +382,30 @@ def test_a_plan_mail_that_asks_nothing_is_put_away(language: Language) -> None:
     assert "____ o" not in quiet.reply
 
 
+# --- Good news and news -----------------------------------------------------------------------------------------
+
+
+@languages
+def test_good_news_after_a_worry_leaves_nothing_to_find_out(language: Language) -> None:
+    """What came just before is a question about a worry that stands."""
+    own = {"en": "The hitting is a thing of the past.", "es": "Lo de pegar es cosa del pasado."}[language]
+    said = (Evidence("behavior", own), Evidence("praise", own))
+    judged = verdict(labels=("behavior", "praise"), primary="praise", evidence=said)
+    card = card_of(judged, language, own)
+    assert card.situation == "resolved"
+    assert card.unknown == ()
+    assert card_of(replace(judged, evidence=(HIT,), labels=("behavior",), primary="behavior"), language).unknown
+
+
+@languages
+def test_news_that_asks_nothing_gets_no_answer_to_fill_in(language: Language) -> None:
+    """A blank stands where something is asked."""
+    news = verdict(labels=(), primary="other_school", evidence=())
+    answer = {"en": "My answer", "es": "Mi respuesta"}[language]
+    assert answer not in card_of(news, language).reply
+    assert answer in card_of(replace(news, needs_reply=True), language).reply
+
+
 # --- Mixtures --------------------------------------------------------------------------------------------------
 
 

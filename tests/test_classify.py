@@ -169,12 +169,27 @@ def test_danger_is_named_for_caution_and_doubted() -> None:
     """What is far likelier false is a flag all the same, makes nothing urgent, and is known as doubted."""
     thresholds = Thresholds(asks={**dict.fromkeys(ASKS, 0.9), "safety": 0.01})
     asks = {**dict.fromkeys(ASKS, 0.0), "urgent": 0.5}
-    for likely, doubted in ((0.015, ("safety",)), (0.03, ())):
+    for likely, doubted in ((0.015, ("safety",)), (0.09, ("safety",)), (0.12, ())):
         verdict = classify(MESSAGE, FACTS, replace(USUAL, asks={**asks, "safety": likely}), thresholds)
         assert (verdict.flags, verdict.doubted, verdict.urgent) == (("safety",), doubted, not doubted)
-    plain = replace(FACTS, flags=frozenset({"safety"}))
-    verdict = classify(MESSAGE, plain, replace(USUAL, asks={**asks, "safety": 0.015}), thresholds)
-    assert (verdict.flags, verdict.doubted, verdict.urgent) == (("safety",), (), True)
+
+
+@pytest.mark.parametrize(
+    ("said", "doubted"),
+    [
+        ("He says he wants to die.", ()),
+        ("Dice que no quiere vivir.", ()),
+        ("Nora bit another child over the red block.", ("safety",)),
+        ("She stayed in because of her inhaler.", ("safety",)),
+    ],
+)
+def test_danger_to_life_in_plain_words_is_never_doubted(said: str, doubted: tuple[str, ...]) -> None:
+    """Everyday words of hurt leave the alarm to what the model makes of the whole."""
+    thresholds = Thresholds(asks={**dict.fromkeys(ASKS, 0.9), "safety": 0.01})
+    facts = replace(FACTS, flags=frozenset({"safety"}), quotes=(("safety", said),))
+    low = replace(USUAL, asks={**dict.fromkeys(ASKS, 0.0), "safety": 0.015})
+    verdict = classify(MESSAGE, facts, low, thresholds)
+    assert (verdict.flags, verdict.doubted) == (("safety",), doubted)
 
 
 def test_what_is_stated_counts_as_half_the_proof() -> None:

@@ -28,8 +28,9 @@ PRIMARIES: tuple[Primary, ...] = get_args(Primary)
 ASKS: tuple[Ask, ...] = get_args(Ask)
 # A mail that reads so much like the school's is not called forged on the strength of its words.
 SURELY_SCHOOL = 0.8
-# Below it a flag is named for caution alone: by folds over authors four true ones in 772 lie there, and 319 false ones.
-_ALARMING = 0.02
+# Below it a flag is named for caution alone. By folds over authors 732 true ones of 786 and 329 false ones lie above;
+# those below are shown at once all the same. From 0.02 on it would be 767, and 1,060 false ones.
+_ALARMING = 0.1
 # A stranger's mail in a language that the model does not know is looked at where so many words speak of school.
 _SCHOOL_WORDS = 2
 FORGED = "its words and sender look to the model like those of forged school mail"
@@ -188,8 +189,8 @@ def classify(
     told = "; ".join(standing.warnings) if claims and not school else ""
     reason = told or _doubt(facts, scores, thresholds, confidence, school=school)
     flags = _flags(facts, scores, thresholds) if school else ()
-    # What the mail says in plain words is never doubted.
-    doubted = tuple(flag for flag in flags if flag not in facts.flags and scores.asks[flag] < _ALARMING)
+    grave = any(pattern("grave").search(text) for flag, text in facts.quotes if flag == "safety")
+    doubted = tuple(flag for flag in flags if scores.asks[flag] < _ALARMING and not (flag == "safety" and grave))
     safety = "safety" in flags and "safety" not in doubted
     bulk = "bulk" in flags
     # A relay sends by program what a person wrote.

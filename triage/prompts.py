@@ -192,8 +192,8 @@ def _is_mixture(verdict: Verdict) -> bool:
     return len(scores) >= 2 and from_school and min(scores) >= _SURE
 
 
-# Where the probability of a label is so high, it holds in all but one of twenty mails.
-_SURE = 0.95
+# By folds over authors, of 1,991 mails with two labels of so much or more, both hold in 1,902.
+_SURE = 0.9
 
 
 def _is_of_a_plan(verdict: Verdict) -> bool:
@@ -457,17 +457,23 @@ _PURPOSE = re.compile(
 
 
 def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, ...]:
+    if situation in _OF_NO_WORRY:
+        return ()
     names = []
     said = " ".join(item.text for item in verdict.evidence)
     if "behavior" in verdict.labels and not _CAUSE.search(said):
         names.append("before")
-    if "meeting_request" in verdict.labels and situation != "confirmed":
+    if "meeting_request" in verdict.labels:
         told = len(verdict.labels) > 1 or "plan" in verdict.flags or _PURPOSE.search(said)
         names += [] if told else ["purpose"]
         names += [] if any(due.what == "meeting" for due in verdict.due) else ["time"]
     elif verdict.labels == ("homework",) and not verdict.due and not _SOON.search(said):
         names.append("date")
-    return tuple(wording.words["unknown"][name] for name in names) if situation != "safety" else ()
+    return tuple(wording.words["unknown"][name] for name in names)
+
+
+# Beside danger nothing else counts, and what is good, settled or news leaves nothing to find out.
+_OF_NO_WORRY = frozenset({"safety", "suspicious", "resolved", "settled", "confirmed", "praise", "other_school"})
 
 
 def note_text(card: Card, verdict: Verdict, wording: Wording) -> str:

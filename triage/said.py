@@ -42,7 +42,7 @@ class Said:
 
     @property
     def first_of_all(self) -> str:
-        """What is to be done at once where a mail says so, else the first request, else empty; a talk some day is none."""
+        """What is to be done at once where a mail says so, else the first request (no talk some day), else empty."""
         pressing = [text for text in self.requests if pattern("today").search(text) or _CALLS_NOW.search(text)]
         others = [text for text in self.requests if not pattern("invites").search(text)]
         return next(iter((*pressing, *others)), "")
