@@ -7,7 +7,7 @@ from tests.support.cases import NOW, abilities
 from tests.support.mail import BODIES, a_mail
 from tests.test_cycle import note_count, once, places
 from triage.awaiting import waiting_of
-from triage.config import Config
+from triage.config import Child, Config
 from triage.judge import Context, Household, Judgement, RawMail
 from triage.ledger import Ledger
 from triage.observe import kept_of
@@ -276,3 +276,32 @@ def test_a_claim_to_be_known_stands_in_review_and_in_the_digest(household: Home)
     refused = household.run("prompts", "-", stdin=stranger)
     assert refused.returncode == 1
     assert "an answer would go to cash@gmail.com" in refused.stderr
+
+
+GRADED = b"""From: Canvas Notifications <notifications@instructure.com>
+Subject: Assignment graded: Unit 3 Quiz, Chemistry P5
+Date: Fri, 20 Nov 2026 20:00:00 -0500
+Message-ID: <graded@instructure.com>
+
+Your student Isla Quist: Unit 3 Quiz has been graded.
+score: 41 out of 50
+"""
+
+
+def test_what_a_platform_says_of_a_child_is_never_lost_from_sight(config: Config) -> None:
+    """A notice that does not read like a teacher's goes to Review with the reason, and gets no note or draft."""
+    isla = config.model_copy(update={"children": (Child(name="Isla"),)})
+    other = GRADED.replace(b"instructure.com>\r\nSubject", b"instructure.example>\r\nSubject")
+    with Worker(Household(isla), shipped_model_path) as worker:
+        named, elsewhere = worker.judge([RawMail(GRADED), RawMail(other)], Context(NOW.date()))
+    with Worker(Household(config), shipped_model_path) as worker:
+        (nobody,) = worker.judge([RawMail(GRADED)], Context(NOW.date()))
+    assert named.verdict is not None
+    if not named.verdict.school:
+        assert named.verdict.unsure
+        assert "Canvas" in named.verdict.reason
+        assert "Isla" in named.verdict.reason
+        assert (named.card, named.note, named.draft) == (None, "", "")
+    for found in (elsewhere, nobody):
+        assert found.verdict is not None
+        assert found.verdict.reason == ""

@@ -172,10 +172,8 @@ def unreadable_json(path: str, error: str) -> dict[str, Any]:
     return {field: known.get(field) for field in _FIELDS}
 
 
-def classify(
-    message: Message, facts: Facts, scores: Scores, thresholds: Thresholds, *, claims: bool = False
-) -> Verdict:
-    """Combine what the mail states with what it probably means; `claims` as in `claims_to_be_known`."""
+def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresholds, not_to_lose: str = "") -> Verdict:
+    """Combine what the mail states with what it probably means; `not_to_lose` as in `why_not_to_lose`."""
     facts = replace(facts, standing=_standing(facts.standing, scores, thresholds))
     standing = facts.standing
     foreign = facts.language not in KNOWN_LANGUAGES
@@ -185,9 +183,8 @@ def classify(
     labels = _labels(scores, thresholds, meets=meets) if school else ()
     primary = _primary(school, labels, scores)
     confidence = _confidence(facts, scores, primary)
-    # Forged or forwarded, it speaks for somebody whose mail the parent waits for: it is never lost from sight.
-    told = "; ".join(standing.warnings) if claims and not school else ""
-    reason = told or _doubt(facts, scores, thresholds, confidence, school=school)
+    kept = "; ".join(standing.warnings) or not_to_lose if not_to_lose and not school else ""
+    reason = kept or _doubt(facts, scores, thresholds, confidence, school=school)
     flags = _flags(facts, scores, thresholds) if school else ()
     grave = any(pattern("grave").search(text) for flag, text in facts.quotes if flag == "safety")
     doubted = tuple(flag for flag in flags if scores.asks[flag] < _ALARMING and not (flag == "safety" and grave))

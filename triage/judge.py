@@ -20,7 +20,7 @@ from triage.gist import Gist, find_gist
 from triage.history import Past
 from triage.message import Message, UnreadableError, parse_message
 from triage.notes import draft_mail, note_mail
-from triage.people import claims_to_be_known, is_passed_on
+from triage.people import is_passed_on, why_not_to_lose
 from triage.plan import deserves_card
 from triage.prompts import Around, Card, Wording, is_welcome, make_card, note_text, relay_of
 from triage.said import hear
@@ -118,8 +118,8 @@ def judge(
             found.append(Judgement(error=_odd(its_scores)))
             continue
         try:
-            claims = claims_to_be_known(message, household.config, household.learned, facts.standing)
-            verdict = classify(message, facts, its_scores, model.thresholds, claims=claims)
+            kept = why_not_to_lose(message, household.config, household.learned, facts.standing)
+            verdict = classify(message, facts, its_scores, model.thresholds, kept)
             message, verdict = _otherwise(message, verdict, household, model)
             judgement = _judgement(message, verdict, replace(household, past=past), wording, today)
             past += [mine] if (mine := Past.of(verdict)) is not None else []

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from triage.config import Child, Config, School
 from triage.lexicon import entries, pattern, words
 from triage.message import Message, Person
-from triage.sender import SenderKind, Standing, answer_address, sender_standing, within
+from triage.sender import SenderKind, Standing, answer_address, platform_of, sender_standing, within
 
 TITLE = (
     r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Coach|Principal|Nurse|Sr|Sra|Srta|Dra|Lic|Ing|Mtr[oa]|Profr?a?|Profe|Profesora?|Maestr[oa]|Miss|Teacher|Sir|Madam|"
@@ -242,10 +242,21 @@ def _shown(name: str, standing: Standing) -> str:
 # --- Whom it claims to be from ---------------------------------------------------------------------------
 
 
-def claims_to_be_known(message: Message, config: Config, learned: Collection[str], standing: Standing) -> bool:
-    """Whether a mail with warnings speaks for a known teacher or the configured school: by address, name or domain."""
-    if not standing.warnings:
-        return False
+def why_not_to_lose(message: Message, config: Config, learned: Collection[str], standing: Standing) -> str:
+    """Why a mail is to be looked at even if it does not read like the school's, empty where nothing speaks for it.
+
+    Forged or forwarded, it speaks for somebody whose mail the parent waits for; or a school platform names a child.
+    """
+    if standing.warnings:
+        return "; ".join(standing.warnings) if _claims_to_be_known(message, config, learned, standing) else ""
+    own = f"{message.subject}\n{message.parts.own}"
+    platform = platform_of(message) if standing.kind == "platform" else None
+    named = next((child.name for child in config.children if mentions(own, child)), "") if platform else ""
+    return f"{platform} sent it and it names {named}, but it does not read like a teacher's mail" if named else ""
+
+
+def _claims_to_be_known(message: Message, config: Config, learned: Collection[str], standing: Standing) -> bool:
+    """Whether a mail speaks for a known teacher or the configured school: by address, name or domain."""
     shown = [message.sender.address, *(address.lower() for address in _ADDRESS.findall(message.sender.name))]
     known = {teacher.address for teacher in config.school.teachers} | set(learned)
     if any(address in known or _is_at(address, config.school) for address in shown):

@@ -226,7 +226,7 @@ def _gmail_labels(verdict: Verdict, abilities: Abilities) -> tuple[str, ...]:
 
 def deserves_card(verdict: Verdict) -> bool:
     """Whether calm-response prompts help here: personal mail about the child, not bulk."""
-    if _is_newsletter(verdict):
+    if _is_newsletter(verdict) or not (verdict.school or verdict.warnings):
         return False
     told = verdict.unsure or verdict.warnings or verdict.labels or verdict.needs_reply
     return bool(told or {"plan", "safety"} & set(verdict.flags))
