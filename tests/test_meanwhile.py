@@ -10,7 +10,8 @@ import pytest
 from tests.support.memory import Crash, Folder, MemoryMailbox, Server, Stored, connected
 from tests.test_apply import CAPABILITIES, NOW, Parent
 from triage.apply import Applier
-from triage.originals import Twins, withdraw
+from triage.errors import RefusedError
+from triage.originals import Twins, is_at, readable_keys, unmark, withdraw
 from triage.plan import Abilities, Action, Outcome, Place, plan_undo
 from triage.store import Store
 
@@ -211,6 +212,52 @@ def test_a_copy_that_is_not_where_it_was_is_not_withdrawn(changed: str) -> None:
     before = server.everything()
     withdraw(connected(server), twins)
     assert server.everything() == before
+
+
+@pytest.mark.parametrize("changed", ["nothing", "gone", "rebuilt", "only looked into"])
+def test_our_mark_is_taken_back_only_where_it_was_set(changed: str) -> None:
+    """In a folder built anew a UID is another mail's; what could not be unmarked is told."""
+    server = Server()
+    server.make("Other")
+    uid = server.deliver(b"Subject: marked\r\n\r\n", "Other")
+    other = server.folders["Other"]
+    other.messages[uid].flags.add("\\Deleted")
+    place = Place("Other", other.uidvalidity, uid)
+    if changed == "gone":
+        del server.folders["Other"]
+    elif changed == "rebuilt":
+        other.uidvalidity += 1
+    elif changed == "only looked into":
+        server.rights["Other"] = "look"
+    left = unmark(connected(server), [place])
+    assert left == ({place} if changed == "only looked into" else set())
+    assert (other.messages[uid].flags == set()) == (changed == "nothing")
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_what_cannot_be_read_proves_nothing_by_its_absence(monkeypatch: pytest.MonkeyPatch, dead: bool) -> None:
+    """Neither that a message is there nor that it is not; a dead connection is no answer at all."""
+    server = Server()
+    uid = server.deliver(b"Subject: odd\r\n\r\n")
+    key = server.folders["INBOX"].messages[uid].key
+    box = connected(server)
+    box.select("INBOX")
+    assert is_at(box, uid, key)
+    assert not is_at(box, uid, "f" * 64)
+
+    def refuse(_uids: Sequence[int], *, readable: bool = False) -> dict[int, str]:
+        raise RefusedError("NO")
+
+    monkeypatch.setattr(box, "keys", refuse)
+    setattr(box, "dead", dead)  # noqa: B010 - a connection that broke just now
+    if dead:
+        with pytest.raises(RefusedError):
+            readable_keys(box, [uid])
+    else:
+        assert readable_keys(box, [uid]) == ({}, False)
+        with pytest.raises(RefusedError, match="cannot be read"):
+            is_at(box, uid, key)
+        assert not is_at(box, uid + 1, key)
 
 
 # --- A parent after a crash --------------------------------------------------------------------------------
