@@ -172,12 +172,15 @@ def test_each_text_speaks_of_this_mail(language: str, situation: str, changes: d
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("situation", ["homework", "behavior_meeting", "praise", "other_school", "unsure", "plan"])
 def test_doubted_danger_is_a_word_and_no_alarm(language: str, situation: str) -> None:
-    """The card of the mail as it is, but for the next step: to read the mail itself."""
+    """The card of the mail as it is, but for the next step: to read the mail itself, where there is a line to show."""
     usual, judged = cards(language, situation)
     flags = (*judged.flags, "safety")
-    card, _ = cards(language, situation, flags=flags, doubted=("safety",))
+    line = (*judged.evidence, Evidence("safety", "the school bell"))
+    card, _ = cards(language, situation, flags=flags, doubted=("safety",), evidence=line)
     said = Wording(language).words["may_be_safety"]  # type: ignore[arg-type]
-    assert card == replace(usual, next_step=said)
+    assert card.next_step == said
+    assert (card.situation, card.pause, card.reply) == (usual.situation, usual.pause, usual.reply)
+    assert cards(language, situation, flags=flags, doubted=("safety",))[0] == usual
 
 
 @everything

@@ -31,6 +31,8 @@ SURELY_SCHOOL = 0.8
 # Below it a flag is named for caution alone. By folds over authors 732 true ones of 786 and 329 false ones lie above;
 # those below are shown at once all the same. From 0.02 on it would be 767, and 1,060 false ones.
 _ALARMING = 0.1
+# Below it, without a word of danger (by folds 6 true ones of 321), no sentence is shown for a flag.
+_WORTH_A_LINE = 0.02
 # A stranger's mail in a language that the model does not know is looked at where so many words speak of school.
 _SCHOOL_WORDS = 2
 FORGED = "its words and sender look to the model like those of forged school mail"
@@ -344,6 +346,7 @@ def _evidence(labels: tuple[Label, ...], flags: tuple[Flag, ...], scores: Scores
     for flag in flags:
         quotes = [text for named, text in facts.quotes if named == flag]
         # Where no word says it plainly, the sentence that made the model think so.
-        quotes = quotes or [text for text, _ in scores.evidence.get(flag, ())[:1]]
+        if not quotes and scores.asks[flag] >= _WORTH_A_LINE:
+            quotes = [text for text, _ in scores.evidence.get(flag, ())[:1]]
         found += [Evidence(flag, text) for text in quotes]
     return tuple(dict.fromkeys(found))

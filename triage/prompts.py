@@ -262,7 +262,8 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         slots["pause"] = f"{slots['pause']} {wording.words['evening']}"
     if _speaks_of_a_plan(verdict) and situation not in ("plan", "safety", "suspicious"):
         slots["document"] = f"{slots['document']} {wording.words['plan_papers']}"
-    if "safety" in verdict.doubted and situation != "suspicious":
+    may_be = "safety" in verdict.doubted and any(item.label == "safety" for item in verdict.evidence)
+    if may_be and situation != "suspicious":
         slots["next_step"] = wording.words["may_be_safety"]
     return Card(
         primary=verdict.primary,
