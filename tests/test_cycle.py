@@ -183,6 +183,28 @@ def test_a_dry_run_tells_the_truth_and_changes_nothing(household: Household) -> 
     assert promised == {message_id: place for message_id, (place, _) in places(household).items()}
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_copy_to_the_octet_is_filed_once_and_counted(household: Household, deleted: bool) -> None:
+    """The dry run promises what the pass does; a copy that is marked as deleted does not stand for the other."""
+    same = a_mail("homework", number=210)
+    household.deliver(same, a_mail("praise", number=211), same)
+    if deleted:
+        with household.server.client(household.user) as client:
+            client.select_folder("INBOX")
+            client.add_flags([1], [b"\\Deleted"])
+    counts = ("seen", "school", "filed", "skipped", "failed")
+    dry = json.loads(household.run("once", "--dry-run", "--json").stdout)
+    real = once(household)
+    assert [dry["accounts"][0][name] for name in counts] == [real[name] for name in counts]
+    assert (real["filed"], real["skipped"]) == (2, 0 if deleted else 1)
+    moved = [mail["path"] for mail in dry["messages"] if mail["actions"]]
+    assert moved == (["INBOX/2", "INBOX/3"] if deleted else ["INBOX/1", "INBOX/2"])
+    found = household.contents()
+    assert (found["INBOX"], found["School/Homework"]) == (1, 2)
+    again = once(household)
+    assert [again[name] for name in ("filed", "failed", "corrections")] == [0, 0, 0]
+
+
 def test_undo_puts_a_pass_back(household: Household) -> None:
     """Folder, tags and notes; and what was put back is not filed again."""
     household.deliver(*(a_mail(kind) for kind in KINDS))
