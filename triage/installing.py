@@ -32,15 +32,15 @@ def doctor(
     ] = False,
 ) -> None:
     """Check everything that triage needs, and say what to do about each failure."""
-    prepare_folder(settings.state_path)
     if rebuild:
+        prepare_folder(settings.state_path)
         with StateLock(settings.state_path).acquire("doctor"):
             aside, rows = rebuild_state(settings.state_path, system_clock())
         say(f"the state was made anew with {rows} rows of the old one, which stands in {aside}")
     codes = []
 
-    def open_session(config: Config) -> Session:
-        return Session.open(config, settings.state_path, settings.overrides)
+    def open_session(config: Config, state: Path) -> Session:
+        return Session.open(config, state, settings.overrides)
 
     for finding in examine(settings.config_path, settings.state_path, open_session):
         typer.echo(f"{finding.level:<5}{finding.what}: {finding.text}")
