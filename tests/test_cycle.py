@@ -419,19 +419,39 @@ def test_a_rebuilt_folder_is_not_acted_on_unasked(household: Household) -> None:
     assert household.contents()["INBOX"] == 1
 
 
-def test_an_emptied_inbox_is_named_once(household: Household) -> None:
-    """It may be an accident; it may be a tidy parent."""
-    household.deliver(*(a_mail("not_school") for _ in range(25)))
-    once(household)
-    with household.server.client(household.user) as client:
+def empty(home: Household) -> None:
+    with home.server.client(home.user) as client:
         client.select_folder("INBOX")
         client.delete_messages(client.search())
         client.expunge()
-    done = household.run("once")
-    assert done.returncode == 1
-    assert "suddenly empty" in done.stderr
+
+
+def test_an_emptied_inbox_is_left_alone_until_somebody_agrees(household: Household) -> None:
+    """It may be an accident; it may be a tidy parent, who agrees, or gets the next mail."""
+    household.deliver(*(a_mail("not_school") for _ in range(25)))
+    once(household)
+    empty(household)
+    for arguments in ([], [], ["--dry-run"]):
+        done = household.run("once", *arguments)
+        assert done.returncode == 1
+        assert "suddenly empty" in done.stderr
+    once(household, "--yes")
+    once(household)
+    household.deliver(*(a_mail("not_school") for _ in range(25)))
+    once(household)
+    empty(household)
+    assert household.run("once").returncode == 1
     household.deliver(a_mail("homework"))
     assert once(household)["filed"] == 1
+    once(household)
+
+
+def test_a_small_inbox_may_be_emptied(household: Household) -> None:
+    """That is everyday."""
+    household.deliver(a_mail("not_school"), a_mail("not_school"))
+    once(household)
+    empty(household)
+    once(household)
 
 
 def test_only_the_look_back_is_read_at_first(household: Household) -> None:
