@@ -106,6 +106,15 @@ def test_log_chooses_and_renders(household: Household, tmp_path: Path) -> None:
 # --- What waits ------------------------------------------------------------------------------------------
 
 
+def test_a_label_that_the_record_never_holds_is_refused(household: Household) -> None:
+    """Newsletters are not in it."""
+    done = household.run("log", "--label", "bulk")
+    assert done.returncode == 2
+    assert "newsletters and list mail are not in the record; allowed: " in done.stderr
+    assert "bulk" not in done.stderr.partition("allowed")[2]
+    assert household.run("log", "--label", "plan").returncode == 0
+
+
 def test_an_answer_in_sent_settles_it(household: Household) -> None:
     """By In-Reply-To, whoever it went to first; it stands in the record as sent and as answered."""
     household.deliver(a_mail("meeting_request", number=900))
