@@ -266,6 +266,10 @@ def test_digest_in_every_form(household: Household) -> None:
     assert json.loads(household.run("digest", "--format", "json", "--date", "2020-01-01").stdout)["empty"]
     tomorrow = date.fromisoformat(digest["date"]) + timedelta(days=1)
     assert household.run("digest", "--date", tomorrow.isoformat(), "--deliver").returncode == 2
+    for form in (("--format", "json"), ("--format", "text"), ("--open",)):
+        refused = household.run("digest", "--deliver", *form)
+        assert (refused.returncode, "leave out --format and --open" in refused.stderr) == (2, True)
+    assert not list((household.state / "digests").glob("*"))
     assert household.run("digest", "--deliver").returncode == 0
     written = list((household.state / "digests").glob("*.html"))
     assert len(written) == 1
