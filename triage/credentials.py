@@ -194,6 +194,7 @@ def _refuse_shared(found: os.stat_result, where: str, *, acl: bool) -> None:
 def _write_private(path: Path, text: str, where: str) -> None:
     """Write a file whole or not at all, for its owner alone. Raises `CredentialError`."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_whole(path, f"{text}\n".encode())
     except OSError as error:
         raise CredentialError(f"{where}: password_file ({path}): cannot be written ({error.strerror})") from None
@@ -223,6 +224,15 @@ def store_secret(account: Account, secret: str) -> None:
         _write_private(account.password_file.expanduser(), secret, f'account "{account.name}"')
     else:
         _store(SERVICE, account.name, secret)
+
+
+def keyring_trouble(account: str) -> str:
+    """Why no keyring can keep an account's secret, empty where one can."""
+    try:
+        _usable_backend(account)
+    except CredentialError as error:
+        return str(error)
+    return ""
 
 
 def _store(service: str, name: str, secret: str) -> None:
