@@ -3,6 +3,7 @@
 import hashlib
 import json
 import mailbox
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -265,6 +266,10 @@ def test_digest_in_every_form(household: Household) -> None:
     assert json.loads(household.run("digest", "--format", "json", "--date", "2020-01-01").stdout)["empty"]
     tomorrow = date.fromisoformat(digest["date"]) + timedelta(days=1)
     assert household.run("digest", "--date", tomorrow.isoformat(), "--deliver").returncode == 2
+    for form in (("--format", "json"), ("--format", "text"), ("--open",)):
+        refused = household.run("digest", "--deliver", *form)
+        assert (refused.returncode, "leave out --format and --open" in refused.stderr) == (2, True)
+    assert not list((household.state / "digests").glob("*"))
     assert household.run("digest", "--deliver").returncode == 0
     written = list((household.state / "digests").glob("*.html"))
     assert len(written) == 1
@@ -280,6 +285,35 @@ def test_doctor_says_what_an_account_gets(household: Household) -> None:
     for words in ("configuration:", "judges mail", "digest at 06:30", "signed in", "tags are kept", "moved by MOVE"):
         assert any(words in line for line in lines), words
     assert not household.contents()
+
+
+def test_doctor_says_what_to_do_about_each_failure(household: Household) -> None:
+    """The account is named once, and an unusable state is one finding among the others."""
+    good, port = household.config_file.read_text(), free_port()
+    (household.state.parent / "in the way").write_text("")
+    cases = {
+        good.replace(str(household.server.tls_port), str(port)): (4, "); check host and port, and your connection"),
+        re.sub("password_command = .*", 'password_command = ["false"]', good): (3, "1; run it yourself to see why"),
+        re.sub("password_command = .*", 'password_command = ["/no/such"]', good): (3, "no such program; install it"),
+        good.replace("[[accounts]]", '[[accounts]]\nfolder = "Nope"'): (
+            1,
+            'folder "Nope" cannot be opened; set folder to one that is there, such as "',
+        ),
+    }
+    for text, (code, step) in cases.items():
+        household.config_file.write_text(text)
+        done = household.run("doctor")
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith("fail "))
+        assert (done.returncode, line.startswith('fail account "home": ')) == (code, True), line
+        assert step in line
+        assert line.count("home") == 1
+    household.config_file.write_text(good)
+    done = household.run("doctor", "--state", str(household.state.parent / "in the way" / "state"))
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("fail "))
+    assert (done.returncode, line.startswith("fail state: ")) == (1, True), done
+    assert "name another with --state" in line
+    for words in ("judges mail", "digest at 06:30", "signed in", "moved by MOVE"):
+        assert words in done.stdout
 
 
 def test_train_writes_a_model_that_is_used(run_triage: Run, tmp_path: Path) -> None:

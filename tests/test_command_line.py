@@ -161,15 +161,24 @@ def test_an_interrupted_question_is_code_130(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "number", "code"),
-    [("run", signal.SIGTERM, 0), ("run", signal.SIGINT, 0), ("once", signal.SIGINT, 130)],
+    [
+        (["run"], signal.SIGTERM, 0),
+        (["run"], signal.SIGINT, 0),
+        (["-v", "--state=run", "--state", "once", "run"], signal.SIGTERM, 0),
+        (["once"], signal.SIGINT, 130),
+        (["classify", "run"], signal.SIGINT, 130),
+        (["--state", "run", "once"], signal.SIGINT, 130),
+    ],
 )
-def test_a_signal_while_the_program_is_loaded(command: str, number: signal.Signals, code: int, tmp_path: Path) -> None:
+def test_a_signal_while_the_program_is_loaded(
+    command: list[str], number: signal.Signals, code: int, tmp_path: Path
+) -> None:
     """The daemon ends cleanly at any moment, and nothing prints a traceback."""
     (tmp_path / "c.toml").write_text("", encoding="utf-8")
     # A module that takes its time stands in for a slow disk.
     (tmp_path / "typer.py").write_text("import sys, time\nprint('loading', flush=True)\ntime.sleep(60)\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "triage", "--config", str(tmp_path / "c.toml"), command],
+        [sys.executable, "-m", "triage", "--config", str(tmp_path / "c.toml"), *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},

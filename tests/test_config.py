@@ -96,7 +96,11 @@ def test_plain_on_loopback(tmp_path: Path, host: str) -> None:
         (ACCOUNT + 'password_command = "pass show"', "accounts[1].password_command: must be a list in brackets"),
         (ACCOUNT + "password_command = []", "accounts[1].password_command: must not be empty"),
         (ACCOUNT + 'password_command = ["pass"]\npassword_file = "/x"', "exclude each other"),
-        (ACCOUNT + 'oauth2_provider = "yahoo"', 'accounts[1].oauth2_provider: must be one of "google" or "microsoft"'),
+        (
+            ACCOUNT + 'oauth2_provider = "yahoo"',
+            'accounts[1].oauth2_provider: must be one of "google" or "microsoft", or a table with auth',
+        ),
+        (ACCOUNT + 'auth = "oauth2"', 'accounts[1]: auth = "oauth2" needs oauth2_provider ("google", "microsoft" or a'),
         (ACCOUNT + 'oauth2_provider = {scope = "x"}', "accounts[1].oauth2_provider.token_endpoint: is missing"),
         (ACCOUNT + ACCOUNT, 'accounts: "home" stands there twice'),
         ('[[accounts]]\nname = "x"', "accounts[1].host: is missing"),
@@ -127,6 +131,17 @@ def test_plain_on_loopback(tmp_path: Path, host: str) -> None:
 def test_each_mistake_is_named(tmp_path: Path, text: str, expected: str) -> None:
     """File, key, and what is allowed, on one line."""
     assert any(expected in line for line in problems(tmp_path, text)), problems(tmp_path, text)
+
+
+def test_one_mistake_is_one_line(tmp_path: Path) -> None:
+    """A list is not called empty for what it holds."""
+    (line,) = problems(tmp_path, ACCOUNT + "password_command = [1]")
+    assert line.endswith("accounts[1].password_command[1]: must be text in quotes")
+
+
+def test_a_command_may_give_the_tokens(tmp_path: Path) -> None:
+    """Then no provider is needed."""
+    assert load(tmp_path, ACCOUNT + 'auth = "oauth2"\npassword_command = ["oama"]').accounts[0].auth == "oauth2"
 
 
 @pytest.mark.parametrize("key", ["password", "passwd", "token"])

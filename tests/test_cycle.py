@@ -183,6 +183,28 @@ def test_a_dry_run_tells_the_truth_and_changes_nothing(household: Household) -> 
     assert promised == {message_id: place for message_id, (place, _) in places(household).items()}
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_copy_to_the_octet_is_filed_once_and_counted(household: Household, deleted: bool) -> None:
+    """The dry run promises what the pass does; a copy that is marked as deleted does not stand for the other."""
+    same = a_mail("homework", number=210)
+    household.deliver(same, a_mail("praise", number=211), same)
+    if deleted:
+        with household.server.client(household.user) as client:
+            client.select_folder("INBOX")
+            client.add_flags([1], [b"\\Deleted"])
+    counts = ("seen", "school", "filed", "skipped", "failed")
+    dry = json.loads(household.run("once", "--dry-run", "--json").stdout)
+    real = once(household)
+    assert [dry["accounts"][0][name] for name in counts] == [real[name] for name in counts]
+    assert (real["filed"], real["skipped"]) == (2, 0 if deleted else 1)
+    moved = [mail["path"] for mail in dry["messages"] if mail["actions"]]
+    assert moved == (["INBOX/2", "INBOX/3"] if deleted else ["INBOX/1", "INBOX/2"])
+    found = household.contents()
+    assert (found["INBOX"], found["School/Homework"]) == (1, 2)
+    again = once(household)
+    assert [again[name] for name in ("filed", "failed", "corrections")] == [0, 0, 0]
+
+
 def test_undo_puts_a_pass_back(household: Household) -> None:
     """Folder, tags and notes; and what was put back is not filed again."""
     household.deliver(*(a_mail(kind) for kind in KINDS))
@@ -397,19 +419,39 @@ def test_a_rebuilt_folder_is_not_acted_on_unasked(household: Household) -> None:
     assert household.contents()["INBOX"] == 1
 
 
-def test_an_emptied_inbox_is_named_once(household: Household) -> None:
-    """It may be an accident; it may be a tidy parent."""
-    household.deliver(*(a_mail("not_school") for _ in range(25)))
-    once(household)
-    with household.server.client(household.user) as client:
+def empty(home: Household) -> None:
+    with home.server.client(home.user) as client:
         client.select_folder("INBOX")
         client.delete_messages(client.search())
         client.expunge()
-    done = household.run("once")
-    assert done.returncode == 1
-    assert "suddenly empty" in done.stderr
+
+
+def test_an_emptied_inbox_is_left_alone_until_somebody_agrees(household: Household) -> None:
+    """It may be an accident; it may be a tidy parent, who agrees, or gets the next mail."""
+    household.deliver(*(a_mail("not_school") for _ in range(25)))
+    once(household)
+    empty(household)
+    for arguments in ([], [], ["--dry-run"]):
+        done = household.run("once", *arguments)
+        assert done.returncode == 1
+        assert "suddenly empty" in done.stderr
+    once(household, "--yes")
+    once(household)
+    household.deliver(*(a_mail("not_school") for _ in range(25)))
+    once(household)
+    empty(household)
+    assert household.run("once").returncode == 1
     household.deliver(a_mail("homework"))
     assert once(household)["filed"] == 1
+    once(household)
+
+
+def test_a_small_inbox_may_be_emptied(household: Household) -> None:
+    """That is everyday."""
+    household.deliver(a_mail("not_school"), a_mail("not_school"))
+    once(household)
+    empty(household)
+    once(household)
 
 
 def test_only_the_look_back_is_read_at_first(household: Household) -> None:

@@ -82,6 +82,25 @@ def test_the_human_who_writes(body: str, sender: str, teacher: str | None) -> No
 
 
 @pytest.mark.parametrize(
+    ("sender", "reply_to", "address"),
+    [
+        ("dana@oak.example", "dana@elsewhere.example", "dana@oak.example"),
+        ("dana@oak.example", "office@mail.oak.example", "office@mail.oak.example"),
+        ("dana@mail.oak.example", "office@oak.example", "office@oak.example"),
+        ("noreply@maplewood.k12.example", "alvarez@district.example", "noreply@maplewood.k12.example"),
+        ("noreply@classdojo.com", "alvarez@elsewhere.example", "alvarez@elsewhere.example"),
+    ],
+)
+def test_a_strangers_answer_elsewhere_is_not_the_teachers_address(
+    config: Config, sender: str, reply_to: str, address: str
+) -> None:
+    """Nothing proves that it is the same person's, unless it is at the sender's own domain, or a platform relays it."""
+    found = facts("All well.\n\nThanks,\nMs. Alvarez", config, f"Dana Alvarez <{sender}>", Reply_To=reply_to).teacher
+    assert found is not None
+    assert (found.name, found.address) == ("Ms. Alvarez", address)
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "Her IEP meeting is soon.",

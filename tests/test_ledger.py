@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from icalendar import Calendar
@@ -102,6 +104,15 @@ def test_log_chooses_and_renders(household: Household, tmp_path: Path) -> None:
 
 
 # --- What waits ------------------------------------------------------------------------------------------
+
+
+def test_a_label_that_the_record_never_holds_is_refused(household: Household) -> None:
+    """Newsletters are not in it."""
+    done = household.run("log", "--label", "bulk")
+    assert done.returncode == 2
+    assert "newsletters and list mail are not in the record; allowed: " in done.stderr
+    assert "bulk" not in done.stderr.partition("allowed")[2]
+    assert household.run("log", "--label", "plan").returncode == 0
 
 
 def test_an_answer_in_sent_settles_it(household: Household) -> None:
@@ -370,6 +381,53 @@ def test_what_the_parent_files_is_recorded(household: Household) -> None:
         "<homework-940@test.example>",
         "<not_school-941@test.example>",
     }
+
+
+@pytest.mark.parametrize("how", ["filed", "corrected"])
+def test_what_was_missed_is_recorded_in_its_own_words(household: Household, how: str) -> None:
+    """Taken for other mail, of which no word is kept: who wrote, of what and when is read once the parent says so."""
+    club = a_mail("not_school", number=942, sender="Kim Lee <kim@club.example>", extra="Bring the form on Friday.")
+    household.deliver(a_mail("homework", number=943), club)
+    once(household)
+    missed = "<not_school-942@test.example>"
+    assert missed not in {entry["message_id"] for entry in record(household)}
+    before = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    with sqlite3.connect(household.state / "state.db") as db:
+        db.execute("UPDATE message SET day = ? WHERE message_id = ?", (before, missed))
+    if how == "filed":
+        with household.server.client(household.user) as client:
+            client.select_folder("INBOX")
+            client.move(client.search(["HEADER", "Message-ID", missed]), "School/Homework")
+    else:
+        assert household.run("correct", missed, "homework").returncode == 0
+        # It is read first, so that the entry, which is made once, has something to say.
+        assert missed not in str(shown(household))
+        with Store(household.state) as store:
+            Ledger(store).complete("home")
+        assert missed not in {entry["message_id"] for entry in record(household)}
+    once(household)
+
+    def entry() -> dict[str, object]:
+        (found,) = (entry for entry in record(household) if entry["message_id"] == missed)
+        return found
+
+    said = entry()
+    assert (said["who"], said["address"], said["labels"]) == ("Kim Lee", "kim@club.example", ["homework"])
+    assert said["subject"] == "Your order 942"
+    assert "order has shipped" in str(said["summary"])
+    (item,) = (
+        one for section in shown(household)["sections"] for one in section["items"] if one["message_id"] == missed
+    )
+    assert item["headline"] == "Kim Lee: Your order 942"
+    if how == "filed":
+        shutil.rmtree(household.state)
+        once(household)
+        assert {**entry(), "at": ""} == {**said, "at": ""}
+
+
+def shown(home: Household) -> dict[str, Any]:
+    digest: dict[str, Any] = json.loads(home.run("digest", "--format", "json").stdout)
+    return digest
 
 
 def test_a_held_note_comes_once_however_often_filing_failed(household: Household) -> None:

@@ -257,7 +257,7 @@ def test_the_configuration_says_enough(tmp_path: Path) -> None:
     """A named provider needs the parent's own client; endpoints are https; the built-in ones are there."""
     values = {"name": "home", "host": "imap.gmail.com", "username": "jo@gmail.com", "auth": "oauth2"}
     with pytest.raises(ConfigError, match="oauth2_provider"):
-        endpoints_of(Account.model_validate(values))
+        endpoints_of(Account.model_validate(values | {"password_command": ("oama",)}))
     with pytest.raises(ConfigError, match="oauth2_client_id"):
         endpoints_of(Account.model_validate(values | {"oauth2_provider": "google"}))
     google = Account.model_validate(values | {"oauth2_provider": "google", "oauth2_client_id": "mine"})

@@ -103,7 +103,7 @@ def test_a_message_that_cannot_be_read_keeps_no_other_from_its_place(
         assert (told.place.uid, told.tries) == (2, 3)
         config = tmp_path / "config.toml"
         config.write_text('timezone = "UTC"\n[[children]]\nname = "Maya"\n')
-        found = list(examine(config, tmp_path, lambda _: session))
+        found = list(examine(config, tmp_path, lambda *_: session))
         assert any("message 2 in INBOX" in one.text for one in found if one.what == "quarantine")
     with days.session(user) as session:
         days.proxy.begin(None)

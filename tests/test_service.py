@@ -87,6 +87,14 @@ def test_install_status_and_uninstall(household: Household, tmp_path: Path) -> N
         "--no-pager status triage",
         "disable --now triage",
     ]
+    (tools / "systemctl").write_text("#!/bin/sh\necho Failed to connect to bus >&2\nexit 1\n")
+    assert run("install").returncode == 1
+    assert unit.exists()
+    off = run("uninstall")
+    assert (off.returncode, unit.exists()) == (1, False)
+    assert f"removed: {unit}; but the service could not be turned off" in off.stderr
+    assert "connect to bus" in off.stderr
+    assert run("uninstall").stdout == "there was no service\n"
     failed = run("install", path=str(tmp_path / "nothing"))
     assert failed.returncode == 1
     assert "no such program" in failed.stderr

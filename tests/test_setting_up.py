@@ -80,6 +80,49 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert list(tmp_path.glob("bad*")) == []
 
 
+def without_keyring(household: Household, *answers: str) -> "subprocess.CompletedProcess[str]":
+    """`triage init` where there is none."""
+    server = f"127.0.0.1:{household.server.tls_port}"
+    command = household.command("init", "--host", server, "--ca-file", str(household.server.ca_file))
+    environment = {**os.environ, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring", "TZ": "UTC"}
+    said = "\n".join([household.user, "", *answers, ""])
+    return subprocess.run(
+        command, input=said, capture_output=True, text=True, timeout=120, check=False, env=environment
+    )
+
+
+def test_init_without_a_keyring_says_so_before_the_password(household: Household) -> None:
+    """And keeps it in a file for the owner alone, or writes nothing."""
+    household.user += "@localhost"
+    household.deliver(a_mail("homework", number=1))
+    household.config_file.unlink()
+    kept = household.config_file.with_name("home.secret")
+    done = without_keyring(household, "no", PASSWORD)
+    assert (done.returncode, household.config_file.exists(), kept.exists()) == (3, False, False)
+    assert "this machine has no keyring" in done.stderr
+    assert "nothing was written" in done.stderr
+    assert "Password" not in done.stderr
+    done = without_keyring(household, "", PASSWORD, "Maya", "", "", "", "", "")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.index("no keyring") < done.stderr.index("written to")
+    assert (kept.read_text(), kept.stat().st_mode & 0o777) == (f"{PASSWORD}\n", 0o600)
+    assert load_config(household.config_file).accounts[0].password_file == kept
+    assert household.run("once").returncode == 0
+
+
+def test_init_loses_nothing_where_the_secret_cannot_be_kept(household: Household) -> None:
+    """The account is written, and what is still to do is said."""
+    household.user += "@localhost"
+    household.config_file.unlink()
+    # A folder stands where the file should.
+    household.config_file.with_name("home.secret").mkdir()
+    done = without_keyring(household, "", PASSWORD)
+    assert done.returncode == 3
+    assert "written, with the account alone" in done.stderr
+    assert "run `triage password home`" in done.stderr
+    assert load_config(household.config_file).accounts[0].username == household.user
+
+
 @linux
 def test_init_ends_with_a_preview(household: Household, tmp_path: Path) -> None:
     """Wrong password first, then the right one: kept in the keyring; configuration written; nothing filed yet."""

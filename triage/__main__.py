@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from triage.errors import OutputError
@@ -17,7 +18,7 @@ def main() -> None:
     """Entry point of the `triage` command."""
     _give_streams()
     try:
-        if "run" in sys.argv[1:]:
+        if _command(sys.argv[1:]) == "run":
             # The daemon's own end takes over later.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, _end)
@@ -25,6 +26,17 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     commands()
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """The command's name, behind the options that may stand before it; nobody who can read them is loaded yet."""
+    left = iter(arguments)
+    for argument in left:
+        if argument in ("--config", "--state"):
+            next(left, "")
+        elif not argument.startswith("-"):
+            return argument
+    return ""
 
 
 def _end(_number: int, _frame: object) -> NoReturn:

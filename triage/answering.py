@@ -198,9 +198,11 @@ def show_log(
     """The communication record: who wrote, when, what was asked and agreed, and whether it was answered."""
     config = settings.load()
     wording = Wording(config.language, settings.overrides)
-    allowed = (*PRIMARIES[:5], *FLAGS)
+    # What goes to everybody is no communication, and is not in the record for being that.
+    allowed = (*PRIMARIES[:5], *(flag for flag in FLAGS if flag != "bulk"))
     if label and label not in allowed:
-        raise UsageError(f'"{label}" is no label; allowed: {", ".join(allowed)}')
+        what = "newsletters and list mail are not in the record" if label == "bulk" else "is no label"
+        raise UsageError(f'"{label}": {what}; allowed: {", ".join(allowed)}')
     wanted = Wanted(child, teacher, label, since, until)
     with Store(settings.state_path) as store:
         ledger = Ledger(store)

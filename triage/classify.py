@@ -174,12 +174,17 @@ def unreadable_json(path: str, error: str) -> dict[str, Any]:
     return {field: known.get(field) for field in _FIELDS}
 
 
-def classify(message: Message, facts: Facts, scores: Scores, thresholds: Thresholds, not_to_lose: str = "") -> Verdict:
-    """Combine what the mail states with what it probably means; `not_to_lose` as in `why_not_to_lose`."""
+def classify(
+    message: Message, facts: Facts, scores: Scores, thresholds: Thresholds, not_to_lose: str = "", *, told: bool = False
+) -> Verdict:
+    """Combine what the mail states with what it probably means; `not_to_lose` as in `why_not_to_lose`.
+
+    `told`: somebody says that it is the school's, whatever the model makes of it.
+    """
     facts = replace(facts, standing=_standing(facts.standing, scores, thresholds))
     standing = facts.standing
     foreign = facts.language not in KNOWN_LANGUAGES
-    school = _may_be_schools(message, facts) if foreign else _is_school(facts, scores, thresholds)
+    school = told or (_may_be_schools(message, facts) if foreign else _is_school(facts, scores, thresholds))
     invited = _invitation(message) if school and "bulk" not in facts.flags else None
     meets = invited is not None and not invited.cancelled
     labels = _labels(scores, thresholds, meets=meets) if school else ()

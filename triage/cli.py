@@ -263,12 +263,14 @@ def show_digest(
     day: Annotated[
         date | None, typer.Option("--date", parser=parsed_day, metavar="D", help="The day; default: now.")
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.text,
+    form: Annotated[Format | None, typer.Option("--format", help="How to print it; default: text.")] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Show it in the web browser.")] = False,
     deliver_it: Annotated[bool, typer.Option("--deliver", help="Put it where the configuration says.")] = False,
 ) -> None:
     """The digest of the day that ends at that date's digest hour."""
     if deliver_it:
+        if form is not None or open_it:
+            raise UsageError("--deliver puts the digest where the configuration says; leave out --format and --open")
         with settings.session("digest") as session:
             today = session.clock().astimezone(session.config.zone).date()
             if day is not None and day > today:

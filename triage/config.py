@@ -116,6 +116,9 @@ class OAuth2Endpoints(Table):
         return self
 
 
+_ENDPOINTS = "a table with authorization_endpoint, token_endpoint, scope and client_id"
+
+
 def _provider_form(value: object) -> str:
     return "table" if isinstance(value, dict) else "name"
 
@@ -156,6 +159,15 @@ class Account(Table):
     def _one_source(self) -> "Account":
         if self.password_command is not None and self.password_file is not None:
             raise _invalid("password_command and password_file exclude each other; keep the one that you use")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_gives_tokens(self) -> "Account":
+        if self.auth == "oauth2" and self.oauth2_provider is None and self.password_command is None:
+            raise _invalid(
+                f'auth = "oauth2" needs oauth2_provider ("google", "microsoft" or {_ENDPOINTS}), '
+                "or a password_command that prints an access token"
+            )
         return self
 
     @model_validator(mode="after")
@@ -325,7 +337,7 @@ def load_config(path: Path) -> Config:
         # Through JSON, since strict mode then takes a list for a tuple and text for a time, and nothing more.
         return Config.model_validate_json(json.dumps(data, default=str))
     except ValidationError as error:
-        problems = [f"{path}: {_sentence(details)}" for details in error.errors()]
+        problems = [f"{path}: {_sentence(details)}" for details in _told(error.errors())]
         raise ConfigError(list(dict.fromkeys(problems))) from None
 
 
@@ -349,13 +361,20 @@ _TYPES = {
 }
 
 
+def _told(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the lists that are only called empty because none of what they hold is right."""
+    inside = {details["loc"][:-1] for details in errors}
+    return [details for details in errors if details["type"] != "too_short" or details["loc"] not in inside]
+
+
 def _sentence(details: ErrorDetails) -> str:
     loc, kind, context = _keys_alone(details["loc"]), details["type"], details.get("ctx", {})
     key = _key_path(loc)
     if kind == "extra_forbidden":
         return f"{key}: {_unknown_key(loc)}"
     if kind == "literal_error":
-        return f"{key}: must be one of {context['expected'].replace(chr(39), chr(34))}"
+        table = f", or {_ENDPOINTS}" if loc[-1] == "oauth2_provider" else ""
+        return f"{key}: must be one of {context['expected'].replace(chr(39), chr(34))}{table}"
     if kind in ("greater_than_equal", "less_than_equal"):
         bound, word = context.get("ge", context.get("le")), "least" if "ge" in context else "most"
         return f"{key}: must be at {word} {bound}"

@@ -169,7 +169,9 @@ def connect(account: Account) -> imapclient.IMAPClient:
         raise MailboxError(f"{where}: this name cannot be found; check host and your connection") from None
     except (OSError, imap_errors.IMAPClientError, imaplib.IMAP4.error) as error:
         _raise_if_limited(where, error)
-        raise MailboxError(f"{where}: cannot be reached ({_short(error)})") from None
+        raise MailboxError(
+            f"{where}: cannot be reached ({_short(error)}); check host and port, and your connection"
+        ) from None
     finally:
         for line in lines:
             line.close()
@@ -198,7 +200,9 @@ def _start_tls(client: imapclient.IMAPClient, context: ssl.SSLContext, where: st
         raise
     except (imap_errors.IMAPClientError, OSError):
         shut(client)
-        raise MailboxError(f"{where}: the server offers no STARTTLS; nothing was sent in the clear") from None
+        raise MailboxError(
+            f'{where}: the server offers no STARTTLS; nothing was sent in the clear, try security = "tls"'
+        ) from None
 
 
 def sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> None:

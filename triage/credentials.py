@@ -48,7 +48,10 @@ def secret_of(account: Account) -> str:
         return _from_keyring(SERVICE, account.name, f"triage password {account.name}")
     secret = given.split("\n", 1)[0].rstrip("\r")
     if not secret:
-        raise CredentialError(f'account "{account.name}": {source_of(account)}: its first line is empty')
+        raise CredentialError(
+            f'account "{account.name}": {source_of(account)}: its first line is empty; '
+            f"run `triage password {account.name}`"
+        )
     return secret
 
 
@@ -120,17 +123,19 @@ def _from_command(account: Account) -> str:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=COMMAND_SECONDS, check=False
         )
     except FileNotFoundError:
-        raise CredentialError(f"{where}: no such program") from None
+        raise CredentialError(f"{where}: no such program; install it, or write its whole path") from None
     except subprocess.TimeoutExpired:
-        raise CredentialError(f"{where}: gave no answer within {COMMAND_SECONDS} seconds") from None
+        raise CredentialError(
+            f"{where}: gave no answer within {COMMAND_SECONDS} seconds; run it yourself and see what it waits for"
+        ) from None
     except OSError as error:
-        raise CredentialError(f"{where}: cannot be run ({error.strerror})") from None
+        raise CredentialError(f"{where}: cannot be run ({error.strerror}); see whether you may run it") from None
     if done.returncode != 0:
-        raise CredentialError(f"{where}: failed with exit code {done.returncode}")
+        raise CredentialError(f"{where}: failed with exit code {done.returncode}; run it yourself to see why")
     # Only the first line: `pass` and its like keep notes below the password.
     secret = done.stdout.decode("utf-8", "replace").split("\n", 1)[0].rstrip("\r")
     if not secret:
-        raise CredentialError(f"{where}: printed nothing")
+        raise CredentialError(f"{where}: printed nothing; its first line must be the secret")
     return secret
 
 
@@ -158,7 +163,7 @@ def _given(account: Account) -> str | None:
         how = "signin" if account.auth == "oauth2" else "password"
         raise CredentialError(f"{where}: no such file; run `triage {how} {account.name}`") from None
     except OSError as error:
-        raise CredentialError(f"{where}: cannot be read ({error.strerror})") from None
+        raise CredentialError(f"{where}: cannot be read ({error.strerror}); see that it is yours") from None
 
 
 def _service_credential(name: str) -> Path | None:
@@ -176,7 +181,7 @@ def _refuse_shared(found: os.stat_result, where: str, *, acl: bool) -> None:
     Windows has no such modes; there a file is as private as its folder.
     """
     if not stat.S_ISREG(found.st_mode):
-        raise CredentialError(f"{where}: is no plain file")
+        raise CredentialError(f"{where}: is no plain file; name one")
     if os.name == "nt":
         return
     if found.st_uid not in (os.geteuid(), 0):
@@ -189,6 +194,7 @@ def _refuse_shared(found: os.stat_result, where: str, *, acl: bool) -> None:
 def _write_private(path: Path, text: str, where: str) -> None:
     """Write a file whole or not at all, for its owner alone. Raises `CredentialError`."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_whole(path, f"{text}\n".encode())
     except OSError as error:
         raise CredentialError(f"{where}: password_file ({path}): cannot be written ({error.strerror})") from None
@@ -218,6 +224,15 @@ def store_secret(account: Account, secret: str) -> None:
         _write_private(account.password_file.expanduser(), secret, f'account "{account.name}"')
     else:
         _store(SERVICE, account.name, secret)
+
+
+def keyring_trouble(account: str) -> str:
+    """Why no keyring can keep an account's secret, empty where one can."""
+    try:
+        _usable_backend(account)
+    except CredentialError as error:
+        return str(error)
+    return ""
 
 
 def _store(service: str, name: str, secret: str) -> None:

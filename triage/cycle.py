@@ -34,7 +34,8 @@ from triage.prompts import Wording
 from triage.rows import FolderState, Op
 from triage.traces import take_up
 
-# A watched folder that held at least so many messages and now holds none was emptied by accident, or reset.
+# A watched folder that held at least so many messages and now holds none may have been emptied by accident, or reset;
+# that a parent deals with the last few is everyday.
 EMPTIED_FROM = 20
 
 
@@ -53,7 +54,8 @@ def run_pass(work: Pass, box: Mailbox) -> Report:
     before = work.store.folder(account.name, account.folder)
     if problem := _reset(selected, before):
         if not work.agreed:
-            return _left_alone(visit, problem, selected, before)
+            visit.report.error = problem
+            return visit.report
         _join_again(visit, selected, before)
     if not work.dry_run:
         complete_corrections(visit)
@@ -142,17 +144,11 @@ def _reset(selected: Selected, before: FolderState | None) -> str:
             "end `triage run` if it runs, and run `triage once --yes`"
         )
     if selected.exists == 0 and before.existed >= EMPTIED_FROM:
-        return f'folder "{name}" held {before.existed} messages and is suddenly empty; if you emptied it, all is well'
+        return (
+            f'folder "{name}" held {before.existed} messages and is suddenly empty; if you emptied it, '
+            "wait for its next message, or end `triage run` if it runs, and run `triage once --yes`"
+        )
     return ""
-
-
-def _left_alone(visit: Visit, problem: str, selected: Selected, before: FolderState | None) -> Report:
-    work = visit.work
-    visit.report.error = problem
-    if before is not None and selected.uidvalidity == before.uidvalidity and not work.dry_run:
-        # An inbox that the parent emptied is named once, not at every pass.
-        work.store.save_folder(work.account.name, work.account.folder, replace(before, existed=0))
-    return visit.report
 
 
 def _join_again(visit: Visit, selected: Selected, before: FolderState | None) -> None:

@@ -200,6 +200,9 @@ def _kind(row: Stored) -> SectionKind | None:
     verdict = _verdict(row)
     if not verdict or (not verdict["school"] and not verdict.get("unsure")):
         return None
+    if "subject" not in verdict:
+        # Corrected by command, and not read again yet: there is nothing to say of it.
+        return None
     flags = verdict.get("flags", [])
     of_plan = [item["text"] for item in verdict.get("evidence", []) if item["label"] == "plan"]
     # The first that holds, in the order in which a parent needs to know.

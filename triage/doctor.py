@@ -2,21 +2,26 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from triage.config import Account, Config, load_config
 from triage.credentials import source_of
 from triage.cycle import abilities_of
-from triage.errors import TriageError
+from triage.errors import LimitedError, RefusedError, TriageError
 from triage.judge import Context, RawMail
+from triage.lock import prepare_folder
 from triage.mailbox import Mailbox
 from triage.plan import ROLES, Abilities
 from triage.resources import model_path
 from triage.session import Session
 
 Level = Literal["ok", "warn", "fail"]
+# So many folders are named where the one that is configured is not there.
+_NAMED = 8
 _PROBE = b"From: a@b.example\r\nSubject: Homework\r\n\r\nThe spelling list is due on Friday.\r\n"
 
 
@@ -30,7 +35,7 @@ class Finding:
     code: int = 1
 
 
-def examine(path: Path, state: Path, open_session: Callable[[Config], Session]) -> Iterator[Finding]:
+def examine(path: Path, state: Path, open_session: Callable[[Config, Path], Session]) -> Iterator[Finding]:
     """Every check, in the order in which one depends on the other."""
     try:
         config = load_config(path)
@@ -39,21 +44,34 @@ def examine(path: Path, state: Path, open_session: Callable[[Config], Session]) 
             yield Finding("fail", "configuration", line, error.exit_code)
         return
     yield Finding("ok", "configuration", f"{path}: {_people(config)}")
-    try:
-        session = open_session(config)
-    except TriageError as error:
-        yield Finding("fail", "state", str(error), error.exit_code)
-        return
-    try:
-        yield from _state(session, state)
+    with ExitStack() as until_done:
+        usable = True
+        try:
+            prepare_folder(state)
+            session = open_session(config, state)
+        except TriageError as error:
+            usable, step = False, "see that it is yours, or name another with --state"
+            yield Finding("fail", "state", _with_step(error, step), error.exit_code)
+            try:
+                # Everything else can be looked at without it.
+                state = Path(until_done.enter_context(TemporaryDirectory(prefix="triage-doctor-")))
+                session = open_session(config, state)
+            except (OSError, TriageError):
+                return
+        until_done.callback(session.close)
+        if usable:
+            yield from _state(session, state)
         yield _model(session, state)
         yield _clock(session)
         if not config.accounts:
             yield Finding("fail", "accounts", f"{path}: no [[accounts]] yet; copy that part of config.example.toml", 2)
         for account in config.accounts:
             yield from _account(session, account)
-    finally:
-        session.close()
+
+
+def _with_step(error: TriageError, step: str) -> str:
+    """An error, and what to do about it where it does not say so itself."""
+    return str(error) if ";" in str(error) else f"{error}; {step}"
 
 
 def _people(config: Config) -> str:
@@ -97,17 +115,23 @@ def _clock(session: Session) -> Finding:
 
 
 def _account(session: Session, account: Account) -> Iterator[Finding]:
-    name = f"account {account.name}"
+    name = _named(account)
     try:
         session.secret(account)
     except TriageError as error:
-        yield Finding("fail", name, str(error), error.exit_code)
+        yield _failed(account, error)
         return
     yield Finding("ok", name, f"secret found by {source_of(account)}")
     try:
         with session.connect(account) as box:
             yield Finding("ok", name, f"signed in to {account.host}:{account.imap_port} ({account.security})")
-            selected = box.select(account.folder, readonly=True)
+            try:
+                selected = box.select(account.folder, readonly=True)
+            except RefusedError:
+                there = ", ".join(f'"{folder}"' for folder in list(box.folders())[:_NAMED])
+                text = f'folder "{account.folder}" cannot be opened; set folder to one that is there, such as {there}'
+                yield Finding("fail", name, text)
+                return
             yield Finding("ok", name, f"folder {account.folder}: {selected.exists} messages")
             # Keywords are a matter of SELECT: EXAMINE announces no permanent flags.
             selected = box.select(account.folder)
@@ -119,11 +143,22 @@ def _account(session: Session, account: Account) -> Iterator[Finding]:
                 yield from _powers(box, account, abilities)
             yield from _folders(box, account, abilities)
     except TriageError as error:
-        yield Finding("fail", name, str(error), error.exit_code)
+        yield _failed(account, error)
+
+
+def _named(account: Account) -> str:
+    return f'account "{account.name}"'
+
+
+def _failed(account: Account, error: TriageError) -> Finding:
+    """An error of an account, which is named in front of it."""
+    step = "try again in an hour" if isinstance(error, LimitedError) else "try again in some minutes"
+    text = _with_step(error, step).removeprefix(f"{_named(account)}: ")
+    return Finding("fail", _named(account), text, error.exit_code)
 
 
 def _powers(box: Mailbox, account: Account, abilities: Abilities) -> Iterator[Finding]:
-    name = f"account {account.name}"
+    name = _named(account)
     tags = {
         "keywords": "tags are kept as IMAP keywords (Thunderbird and others can show them)",
         "labels": "tags are Gmail labels, shown wherever you read Gmail",
@@ -145,4 +180,4 @@ def _folders(box: Mailbox, account: Account, abilities: Abilities) -> Iterator[F
     names = [abilities.folders[role] for role in ROLES]
     missing = [folder for folder in names if folder not in there]
     text = f"filing folders: {', '.join(names)}"
-    yield Finding("ok", f"account {account.name}", text + (f"; {len(missing)} are made when needed" if missing else ""))
+    yield Finding("ok", _named(account), text + (f"; {len(missing)} are made when needed" if missing else ""))

@@ -14,9 +14,9 @@ from triage import explain, oauth2, setting_up
 from triage import service as services
 from triage.config import Account, Config
 from triage.console import Settings, command, say
-from triage.credentials import store_grant, store_secret
+from triage.credentials import keyring_trouble, store_grant, store_secret
 from triage.doctor import examine
-from triage.errors import SignInRefusedError, UsageError
+from triage.errors import CredentialError, SignInRefusedError, UsageError
 from triage.lock import StateLock, prepare_folder
 from triage.mailbox import Mailbox
 from triage.rebuild import rebuild as rebuild_state
@@ -32,15 +32,15 @@ def doctor(
     ] = False,
 ) -> None:
     """Check everything that triage needs, and say what to do about each failure."""
-    prepare_folder(settings.state_path)
     if rebuild:
+        prepare_folder(settings.state_path)
         with StateLock(settings.state_path).acquire("doctor"):
             aside, rows = rebuild_state(settings.state_path, system_clock())
         say(f"the state was made anew with {rows} rows of the old one, which stands in {aside}")
     codes = []
 
-    def open_session(config: Config) -> Session:
-        return Session.open(config, settings.state_path, settings.overrides)
+    def open_session(config: Config, state: Path) -> Session:
+        return Session.open(config, state, settings.overrides)
 
     for finding in examine(settings.config_path, settings.state_path, open_session):
         typer.echo(f"{finding.level:<5}{finding.what}: {finding.text}")
@@ -72,8 +72,17 @@ def init(
     answers.security, answers.ca_file = security, ca_file
     answers.zone = tzlocal.get_localzone_name()
     prepare_folder(settings.state_path)
+    if trouble := keyring_trouble(setting_up.ACCOUNT):
+        setting_up.ask_place(console, answers, trouble, path.resolve().with_name(f"{setting_up.ACCOUNT}.secret"))
     account = setting_up.account_of(answers, settings.state_path)
-    _first_sign_in(account, console)
+    given = _first_sign_in(account, console)
+    try:
+        _keep(account, given)
+    except CredentialError:
+        setting_up.write_config(answers, path)
+        how = "signin" if account.auth == "oauth2" else "password"
+        say(f"{path}: written, with the account alone; once the secret can be kept, run `triage {how} {account.name}`")
+        raise
     setting_up.ask_family(console, answers, answers.zone)
     setting_up.write_config(answers, path)
     say(f"written to {path}")
@@ -84,12 +93,12 @@ def init(
     say("`triage service install` keeps doing it")
 
 
-def _first_sign_in(account: Account, console: setting_up.Console) -> None:
-    """Sign in, and keep the secret only once the server has taken it."""
+def _first_sign_in(account: Account, console: setting_up.Console) -> str | oauth2.Grant:
+    """Sign in; the secret is to be kept only once the server has taken it."""
     if account.auth == "oauth2":
-        store_grant(account, oauth2.sign_in_here(account, "", _open_browser))
-        return
-    for attempt in range(setting_up.TRIES):
+        return oauth2.sign_in_here(account, "", _open_browser)
+    tries = 0
+    while True:
         secret = console.secret(f"Password for {account.username}: ")
         if "gmail" in account.host or "yahoo" in account.host:
             # App passwords are shown in groups of four.
@@ -97,12 +106,19 @@ def _first_sign_in(account: Account, console: setting_up.Console) -> None:
         try:
             Mailbox.connect(account, secret).close()
         except SignInRefusedError as error:
-            say(str(error))
-            if attempt == setting_up.TRIES - 1:
+            tries += 1
+            if tries == setting_up.TRIES:
                 raise
+            say(str(error))
         else:
-            store_secret(account, secret)
-            return
+            return secret
+
+
+def _keep(account: Account, given: str | oauth2.Grant) -> None:
+    if isinstance(given, str):
+        store_secret(account, given)
+    else:
+        store_grant(account, given)
 
 
 def _open_browser(url: str) -> None:

@@ -96,13 +96,20 @@ def new_in(visit: Visit, selected: Selected, before: FolderState | None) -> list
     return [uid for uid in found if uid not in settled]
 
 
-def _judged(visit: Visit, selected: Selected, uids: Sequence[int]) -> Iterator[_Entry]:
-    """Read and judge in batches; what is known and settled is only looked at for a correction."""
+def _judged(visit: Visit, selected: Selected, uids: Sequence[int], taken: set[str]) -> Iterator[_Entry]:
+    """Read and judge in batches; what is known and settled is only looked at for a correction.
+
+    `taken` are the keys of what stood before it in the folder: a copy of that, to the octet, stays where it is.
+    """
     report, batch = visit.report, list[Fetched]()
     for fetched in _read(visit, selected, uids):
-        if _settled(visit, fetched, Place(selected.folder, selected.uidvalidity, fetched.summary.uid)):
+        place = Place(selected.folder, selected.uidvalidity, fetched.summary.uid)
+        if fetched.key in taken or _settled(visit, fetched, place):
             report.skipped += 1
             continue
+        # Of two copies, one that somebody marked as deleted does not stand for the other.
+        if "\\Deleted" not in fetched.summary.flags:
+            taken.add(fetched.key)
         batch.append(fetched)
         if len(batch) >= BATCH:
             yield from _entries(visit, selected, batch)
@@ -263,9 +270,10 @@ class Intake:
         Ledger(work.store).set_looked_at(work.account.name, self.selected, looked)
 
     def _planned(self, uids: Sequence[int]) -> Iterator[tuple[dict[str, _Entry], dict[str, list[Action]]]]:
+        taken = set[str]()
         for stretch in _stretches(self.visit, self.selected, uids):
             self._open()
-            entries = list(_judged(self.visit, self.selected, stretch))
+            entries = list(_judged(self.visit, self.selected, stretch, taken))
             yield {entry.key: entry for entry in entries}, _plan_all(self.visit, entries)
 
     def _open(self) -> None:

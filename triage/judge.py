@@ -45,8 +45,9 @@ class Judgement:
     """All that the rest of the program learns of one mail.
 
     `error` is set, and all else empty, where the mail could not be read. `note_text` is the card in plain words;
-    `note` and `draft` are mails of ours without Message-ID and Date; `own_words` (subject line and own text) is
-    filled only where asked for. `answers` are the Message-IDs that the mail answers.
+    `note` and `draft` are mails of ours without Message-ID and Date; `own_words` (subject line and own text) and
+    `told` (the verdict where the parent says that it is the school's) are filled only where asked for. `answers` are
+    the Message-IDs that the mail answers.
     """
 
     message_id: str = ""
@@ -58,6 +59,7 @@ class Judgement:
     note: str = ""
     draft: str = ""
     own_words: str = ""
+    told: Verdict | None = None
     sender_address: str = ""
     sender_name: str = ""
     gist: Gist | None = None
@@ -122,6 +124,10 @@ def judge(
             verdict = classify(message, facts, its_scores, model.thresholds, kept)
             message, verdict = _otherwise(message, verdict, household, model)
             judgement = _judgement(message, verdict, replace(household, past=past), wording, today)
+            if words:
+                told = verdict if verdict.school else classify(message, facts, its_scores, model.thresholds, told=True)
+                own = f"{message.subject}\n{message.parts.own}"
+                judgement = replace(judgement, own_words=own, told=told, gist=judgement.gist or find_gist(message))
             past += [mine] if (mine := Past.of(verdict)) is not None else []
         except ConfigError:
             # A user's own wording is wrong: that is no mail's fault.
@@ -129,8 +135,7 @@ def judge(
         except Exception as error:  # noqa: BLE001 - one mail's oddity must not cost the others their judgement
             found.append(Judgement(error=_odd(error)))
             continue
-        own = f"{message.subject}\n{message.parts.own}"
-        found.append(replace(judgement, own_words=own) if words else judgement)
+        found.append(judgement)
     return found
 
 

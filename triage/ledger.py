@@ -54,7 +54,10 @@ class Ledger:
         """Record what was handled and is not recorded yet: after a crash, or because the parent filed it."""
         rows = self._store.rows(
             f"SELECT * FROM message WHERE account = ? AND status IN ('done', 'released') AND {_OF_SCHOOL} "  # noqa: S608  # nosec B608
-            "AND NOT EXISTS (SELECT 1 FROM record WHERE record.account = message.account AND record.key = message.key)",
+            "AND NOT EXISTS (SELECT 1 FROM record WHERE record.account = message.account AND record.key = message.key) "
+            # An entry is made once: what was corrected by command is read for it first.
+            "AND NOT EXISTS (SELECT 1 FROM correction WHERE correction.account = message.account "
+            "AND correction.key = message.key AND NOT correction.applied)",
             account,
         )
         missing = [stored for stored in map(stored_of, rows) if is_worth_recording(stored)]

@@ -234,10 +234,11 @@ def _correct(visit: Visit, seen: Sighting) -> None:
     with store.transaction():
         if known is None:
             now = work.clock()
-            kept = _kept_as_school(judged)
-            # Not shown in a digest: the parent has just had it in hand.
+            kept = kept_as_school(judged)
             row = Stored(name, seen.key, judged.message_id, seen.place, None, now, "released", 0, "", seen.flags, kept)
             store.save_message(row)
+        elif correction.labels is not None and _is_without_words(known):
+            _keep_as_school(visit, known, judged)
         _learn(store, name, correction, judged, work.clock())
         store.set_tags(name, seen.key, seen.flags | seen.labels)
         if correction.how == "moved":
@@ -268,12 +269,23 @@ def kept_of(judged: Judgement) -> dict[str, Any] | None:
     return {"verdict": verdict, "card": card, "gist": gist, "via": judged.via, **people}
 
 
-def _kept_as_school(judged: Judgement) -> dict[str, Any]:
+def kept_as_school(judged: Judgement) -> dict[str, Any]:
     """What is kept of a mail that the parent says is the school's, whatever was made of it."""
-    if judged.verdict is None:
+    verdict = judged.told or judged.verdict
+    if verdict is None:
         return {"verdict": {"school": True, "primary": "other_school", "labels": []}, "card": None}
-    told = replace(judged, verdict=replace(judged.verdict, school=True, unsure=False))
+    told = replace(judged, verdict=replace(verdict, school=True, unsure=False))
     return {**(kept_of(told) or {}), "card": None}
+
+
+def _is_without_words(row: Stored) -> bool:
+    """Whether it was taken for mail that is not the school's, of which no word is kept."""
+    return row.judgement is not None and "subject" not in row.judgement["verdict"]
+
+
+def _keep_as_school(visit: Visit, known: Stored, judged: Judgement) -> None:
+    """What was taken for other mail is new to the record and the next digest, where the parent says what it is."""
+    visit.work.store.save_message(replace(known, day=visit.work.clock(), judgement=kept_as_school(judged)))
 
 
 def _learn(store: Store, account: str, correction: Correction, judged: Judgement, at: datetime) -> None:
@@ -308,12 +320,16 @@ def complete_corrections(visit: Visit) -> None:
 
 
 def _complete_correction(visit: Visit, number: int, known: Stored) -> None:
-    store, words = visit.work.store, ""
+    store, name, words = visit.work.store, visit.work.account.name, ""
     fetched = _fetch_again(visit, known)
     if fetched is not None:
         (judged,) = judge(visit.work, [fetched], words=True)
         words = judged.own_words
-        primary: Primary = known.judgement["verdict"]["primary"] if known.judgement else "other_school"
+        verdict: dict[str, Any] = known.judgement["verdict"] if known.judgement else {"primary": "other_school"}
+        primary: Primary = verdict["primary"]
+        if primary != "not_school" and judged.verdict is not None and _is_without_words(known):
+            _keep_as_school(visit, known, judged)
+            store.set_labels(name, known.key, primary, verdict["labels"])
         _learn_sender(store, primary, judged, visit.work.clock())
     store.complete_correction(number, words, visit.work.clock())
 

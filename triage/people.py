@@ -132,7 +132,7 @@ def find_teacher(message: Message, standing: Standing) -> Person | None:
     """The person who writes, behind a platform or a forward too, with the address that an answer reaches."""
     # Whoever passes a mail on is neither its writer nor who should have the answer.
     writer = writer_of(message, standing.kind)
-    answer = answer_address(message) if writer is message.sender else writer
+    answer = _own_address(message, standing) if writer is message.sender else writer
     if standing.teacher is not None:
         return Person(standing.teacher.name, standing.teacher.address)
     shown, addressed = _shown(writer.name, standing), _addressed(message)
@@ -142,6 +142,14 @@ def find_teacher(message: Message, standing: Standing) -> Person | None:
         # "Deb" beneath a mail from Deb Krantz.
         name = shown
     return Person(name, answer.address) if name else None
+
+
+def _own_address(message: Message, standing: Standing) -> Person:
+    """Where an answer goes; of somebody whom nothing proves, only where that is the sender's own domain."""
+    answer = answer_address(message)
+    own, other = message.sender.domain, answer.domain
+    elsewhere = standing.kind in ("unknown", "suspicious") and not (within(own, other) or within(other, own))
+    return message.sender if elsewhere else answer
 
 
 def is_passed_on(message: Message, sender: SenderKind) -> bool:

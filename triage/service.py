@@ -32,6 +32,8 @@ class Service:
     on: tuple[tuple[str, ...], ...]
     off: tuple[tuple[str, ...], ...]
     show: tuple[str, ...]
+    # Whether the system keeps a description of its own, of which the file is only where it was taken from.
+    taken_over: bool = False
 
 
 def service_for(platform: str, config: Path, state: Path, home: Path) -> Service:
@@ -138,6 +140,7 @@ def _task(command: Sequence[str], state: Path) -> Service:
         on=(("schtasks", "/create", "/f", "/tn", NAME, "/xml", str(path)), ("schtasks", "/run", "/tn", NAME)),
         off=(("schtasks", "/end", "/tn", NAME), ("schtasks", "/delete", "/f", "/tn", NAME)),
         show=("schtasks", "/query", "/tn", NAME, "/v", "/fo", "list"),
+        taken_over=True,
     )
 
 
@@ -153,11 +156,20 @@ def install(service: Service) -> None:
 
 
 def uninstall(service: Service) -> bool:
-    """Turn the service off and take its description away; False where there was none. Raises `TriageError`."""
+    """Turn the service off and take its description away; False where there was none.
+
+    Raises `TriageError` where it could not be turned off; without its description it does not start again.
+    """
     if not service.path.exists():
         return False
-    for command in service.off:
-        _run(command, "the service could not be turned off")
+    try:
+        for command in service.off:
+            _run(command, "the service could not be turned off")
+    except TriageError as error:
+        if service.taken_over:
+            raise
+        service.path.unlink()
+        raise TriageError(f"removed: {service.path}; but {error}; end `triage run` yourself if it runs") from None
     service.path.unlink()
     return True
 

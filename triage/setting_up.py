@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from triage.config import Account, Config, Language, load_config
-from triage.errors import StoreError, TriageError
+from triage.errors import CredentialError, StoreError, TriageError
 from triage.lexicon import table
 
 # A mistyped password is asked for again so often; some servers lock the account after more.
 TRIES = 3
+# The name of the account that is set up.
+ACCOUNT = "home"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Answers:
     port: int = 0
     security: str = "tls"
     ca_file: str = ""
+    password_file: str = ""
     oauth2: str = ""
     client_id: str = ""
     children: list[str] = field(default_factory=list)
@@ -64,10 +67,11 @@ class Answers:
         yield f"language = {json.dumps(self.language)}"
         for child in self.children:
             yield f"\n[[children]]\nname = {_string(child)}"
-        yield '\n[[accounts]]\nname = "home"'
+        yield f"\n[[accounts]]\nname = {_string(ACCOUNT)}"
         values: dict[str, Any] = {"host": self.host, "username": self.address, "security": self.security}
         values |= {"port": self.port} if self.port else {}
         values |= {"ca_file": self.ca_file} if self.ca_file else {}
+        values |= {"password_file": self.password_file} if self.password_file else {}
         if self.oauth2:
             values |= {"auth": "oauth2", "oauth2_provider": self.oauth2, "oauth2_client_id": self.client_id}
         yield from (f"{key} = {_string(value) if isinstance(value, str) else value}" for key, value in values.items())
@@ -105,6 +109,21 @@ def ask_account(console: Console) -> Answers:
     host = _asked(console, question, usual, r"[^\s/@]+", "a name like imap.example.com")
     name, _, port = host.partition(":")
     return Answers(address, name, int(port) if port.isdecimal() else 0)
+
+
+def ask_place(console: Console, answers: Answers, trouble: str, file: Path) -> Answers:
+    """Where the secret is kept on a machine whose keyring has `trouble`: asked before anything secret is.
+
+    Raises `CredentialError` where the parent does not want the file.
+    """
+    console.tell(trouble)
+    if console.choose(f"Keep the secret in {file}, a file that you alone can read", ("yes", "no"), "yes") == "no":
+        raise CredentialError(
+            "nothing was written; run `triage init` again once there is a keyring, or copy config.example.toml and "
+            "set password_command there (docs/accounts.md)"
+        )
+    answers.password_file = str(file)
+    return answers
 
 
 def ask_family(console: Console, answers: Answers, zone: str) -> Answers:

@@ -15,7 +15,7 @@ from triage.errors import MailboxError
 from triage.judge import Judgement
 from triage.ledger import Ledger
 from triage.looking import OFTEN_CUT, line_broke
-from triage.observe import Visit, judge, kept_of, look_into, since_lookback
+from triage.observe import Visit, judge, kept_as_school, kept_of, look_into, since_lookback
 from triage.partial import Answer
 from triage.plan import TAGS, Place, Role, Selected, Status, Stored
 from triage.reading import BATCH_MESSAGES, Fetched
@@ -64,7 +64,7 @@ def _take_up_filed(visit: Visit, uids: Sequence[int], role: Role | None) -> None
     for fetched, judged in _read(visit, uids):
         tags = fetched.summary.flags | labelled.get(fetched.summary.uid, frozenset())
         with store.transaction():
-            _save(visit, selected, fetched, judged, "done" if role else "released")
+            _save(visit, selected, fetched, judged, "done" if role else "released", filed=role not in (None, "review"))
             store.set_tags(name, fetched.key, tags)
             if role is None:
                 Ledger(store).add_answer(name, fetched.key, _day(visit, fetched), "put away")
@@ -150,13 +150,18 @@ def _read(visit: Visit, uids: Sequence[int]) -> Iterator[tuple[Fetched, Judgemen
     for start in range(0, len(uids), _STRETCH):
         visit.work.progress(start, len(uids))
         batch = [one for one in visit.box.read(uids[start : start + _STRETCH]) if not one.error]
-        for fetched, judged in zip(batch, judge(visit.work, batch), strict=True):
+        # With their words: what the parent filed here may not read like the school's.
+        for fetched, judged in zip(batch, judge(visit.work, batch, words=True), strict=True):
             if judged.verdict is not None and not judged.ours and store.message(name, fetched.key) is None:
                 yield fetched, judged
 
 
-def _save(visit: Visit, selected: Selected, fetched: Fetched, judged: Judgement, status: Status) -> None:
+def _save(
+    visit: Visit, selected: Selected, fetched: Fetched, judged: Judgement, status: Status, *, filed: bool = False
+) -> None:
+    """Keep what is known of a message; where it is `filed`, it is the school's whatever is made of it."""
     place = Place(selected.folder, selected.uidvalidity, fetched.summary.uid)
+    missed = filed and judged.verdict is not None and not (judged.verdict.school or judged.verdict.unsure)
     visit.work.store.save_message(
         Stored(
             account=visit.work.account.name,
@@ -169,7 +174,7 @@ def _save(visit: Visit, selected: Selected, fetched: Fetched, judged: Judgement,
             tries=0,
             error="",
             tags=fetched.summary.flags,
-            judgement=kept_of(judged),
+            judgement=kept_as_school(judged) if missed else kept_of(judged),
         )
     )
 
