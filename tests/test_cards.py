@@ -11,8 +11,9 @@ from triage.classify import DueDate, Evidence, Label, Verdict
 from triage.config import LANGUAGES, Config, Language
 from triage.history import Past
 from triage.message import Person
-from triage.prompts import Around, Card, Wording, make_card, note_text, situation_of
+from triage.prompts import Around, Card, Wording, make_card, note_text
 from triage.said import hear, numbers
+from triage.situations import situation_of
 
 TODAY = date(2026, 1, 7)
 HIT = Evidence("behavior", "Maya threw a shoe across the gym")

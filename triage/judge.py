@@ -22,9 +22,10 @@ from triage.message import Message, UnreadableError, parse_message
 from triage.notes import draft_mail, note_mail
 from triage.people import is_passed_on, why_not_to_lose
 from triage.plan import deserves_card
-from triage.prompts import Around, Card, Wording, is_welcome, make_card, note_text, relay_of
+from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
 from triage.said import hear
 from triage.sender import platform_of
+from triage.situations import is_welcome
 
 if TYPE_CHECKING:
     # Only the worker process pays for scikit-learn.
