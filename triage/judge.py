@@ -25,6 +25,7 @@ from triage.plan import deserves_card
 from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
 from triage.said import hear
 from triage.sender import platform_of
+from triage.siblings import ALONE, Siblings, main_child, owners_of, part_of, pieces_of, told_of
 from triage.situations import is_welcome
 
 if TYPE_CHECKING:
@@ -122,7 +123,11 @@ def judge(
             kept = why_not_to_lose(message, household.config, household.learned, facts.standing)
             verdict = classify(message, facts, its_scores, model.thresholds, kept)
             message, verdict = _otherwise(message, verdict, household, model)
-            judgement = _judgement(message, verdict, replace(household, past=past), wording, today)
+            siblings = _siblings(message, facts, household.config, model) if verdict.school else ALONE
+            verdict = replace(verdict, child=main_child(verdict, siblings))
+            relay = relay_of(message, verdict.sender)
+            around = Around(today, tuple(past), relay, hear(message.parts.own), siblings)
+            judgement = _judgement(message, verdict, household, wording, around)
             past += [mine] if (mine := Past.of(verdict)) is not None else []
         except ConfigError:
             # A user's own wording is wrong: that is no mail's fault.
@@ -153,6 +158,18 @@ def _otherwise(message: Message, verdict: Verdict, household: Household, model: 
     facts = find_facts(other, household.config, household.learned)
     read = classify(other, facts, model.score([other], [facts])[0], model.thresholds)
     return (other, read) if read.labels or (read.school and not verdict.school) else (message, verdict)
+
+
+def _siblings(message: Message, facts: Facts, config: Config, model: "Model") -> Siblings:
+    """Who is told of what in a mail about several of the family's children, each child's part read by itself."""
+    own = message.parts.own
+    pieces = pieces_of(message.subject, own, config.children, facts.language) if len(config.children) > 1 else ()
+    names = told_of(pieces)
+    if len(names) <= 1:
+        return Siblings(pieces)
+    parts = [replace(message, subject="", parts=replace(message.parts, own=part_of(name, pieces))) for name in names]
+    scores = model.score(parts, [replace(facts, due=())] * len(names))
+    return Siblings(pieces, owners_of(dict(zip(names, scores, strict=True))))
 
 
 def _scores(read: Sequence[tuple[Message, Facts]], model: "Model") -> list[Scores | Exception]:
@@ -186,12 +203,10 @@ def _odd(error: Exception) -> str:
     return f"this mail is too odd to be judged ({type(error).__name__})"
 
 
-def _judgement(message: Message, verdict: Verdict, household: Household, wording: Wording, today: date) -> Judgement:
+def _judgement(message: Message, verdict: Verdict, household: Household, wording: Wording, around: Around) -> Judgement:
     to = next(iter(household.own_addresses), "")
-    said = hear(message.parts.own)
-    worth = household.every_mail or deserves_card(verdict) or is_welcome(verdict, household.past, said)
+    worth = household.every_mail or deserves_card(verdict) or is_welcome(verdict, around.past, around.said)
     worth = worth and (verdict.school or verdict.unsure)
-    around = Around(today, household.past, relay_of(message, verdict.sender), said)
     card = make_card(verdict, household.config, wording, around) if worth else None
     text = note_text(card, verdict, wording) if card else ""
     wanted = household.config.prompts.deliver

@@ -29,6 +29,7 @@ from triage.message import Message
 from triage.quoting import about, concern_of, distinct, evidence_of, reproaches
 from triage.said import NOTHING, Said, numbers, plain
 from triage.sender import SenderKind, is_answerable, platform_of
+from triage.siblings import ALONE, Siblings, of_main_child, others_told
 from triage.situations import of_plan, situation_of, speaks_of_a_plan
 from triage.text import one_line
 
@@ -52,6 +53,7 @@ class Card:
     """The prompts for one message. `known` and `asked` are quotations; `unknown` is what the mail does not state.
 
     `answer_by` is a date (ISO), empty where no answer is a matter of days; `where` says where to answer if not by mail.
+    `others` are those of `known` that are about another child of the family than the card.
     """
 
     primary: Primary
@@ -69,6 +71,7 @@ class Card:
     answer_by: str
     where: str = ""
     asked: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `triage prompts --json`."""
@@ -80,13 +83,14 @@ class Around:
     """What a card depends on besides the mail: `today` stands in where the mail has no date, `past` are earlier mails.
 
     `relay` names the platform where to answer if an answer by mail reaches nobody, empty where there is none to name;
-    `said` is what the mail's own sentences ask.
+    `said` is what the mail's own sentences ask, `siblings` which of them are about which of several children.
     """
 
     today: date
     past: Sequence[Past] = ()
     relay: str | None = None
     said: Said = NOTHING
+    siblings: Siblings = ALONE
 
 
 class Wording:
@@ -160,6 +164,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     if verdict.date is not None:
         # Days are the household's.
         verdict = replace(verdict, date=verdict.date.astimezone(config.zone))
+    filed_under, verdict = verdict.primary, of_main_child(verdict, around.siblings)
     situation = situation_of(verdict, around.past, around.said)
     by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
@@ -183,10 +188,15 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         slots["document"] = f"{slots['document']} {wording.words['plan_papers']}"
     if "safety" in verdict.doubted and situation != "suspicious":
         slots["next_step"] = wording.words["may_be_safety"]
+    known = _known(verdict, situation, around.said, wording)
+    told = _told(verdict, situation, around, wording)
+    others = tuple(line for line in told.values() if line)
+    slots = _with_others(slots, told, situation, wording) if told else slots
     return Card(
-        primary=verdict.primary,
+        primary=filed_under,
         situation=situation,
-        known=_known(verdict, situation, around.said, wording),
+        known=(*known[:1], *others, *known[1:]),
+        others=others,
         asked=tuple(wording.quoted(text, 200) for text in around.said.asked),
         unknown=_unknown(verdict, situation, wording),
         answer_by="" if situation in ("safety", "suspicious") else by.isoformat(),
@@ -200,6 +210,32 @@ def _known(verdict: Verdict, situation: str, said: Said, wording: Wording) -> tu
     found = [item.text for item in distinct(verdict, situation)]
     apart = [text for text in found if plain(text) not in said.asked]
     return tuple(wording.quoted(text, 200) for text in apart)
+
+
+def _told(verdict: Verdict, situation: str, around: Around, wording: Wording) -> dict[str, str]:
+    """What the mail says of each other child, under that child's name; empty where it stands on the card already."""
+    shown = [*around.said.asked, *(plain(item.text) for item in distinct(verdict, situation))]
+    told = others_told(verdict, around.siblings, shown)
+    line = wording.words["of_child"]
+    return {
+        name: line.format(child=name, text=" ".join(wording.quoted(text, 140) for text in texts)) if texts else ""
+        for name, texts in told.items()
+    }
+
+
+def _with_others(slots: dict[str, Any], told: Mapping[str, str], situation: str, wording: Wording) -> dict[str, Any]:
+    """The card's texts with a line for the other children; beside danger there is nothing else to say."""
+    if situation in ("safety", "suspicious"):
+        return slots
+    words, names = wording.words["siblings"], wording.listed(list(told))
+    greeting, *paragraphs = slots["reply"].split("\n\n")
+    # The thanks for what is told of them stand behind the first, which name what the card is about.
+    paragraphs.insert(1, words["reply"].format(child=names))
+    return slots | {
+        "headline": f"{slots['headline']} {words['headline'].format(child=names)}",
+        "ask_child": (*slots["ask_child"], *(words["ask_child"].format(child=name) for name in told)),
+        "reply": "\n\n".join([greeting, *paragraphs]),
+    }
 
 
 def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> dict[str, Any]:
