@@ -11,6 +11,7 @@ from triage.classify import DueDate, Evidence, Label, Verdict
 from triage.config import LANGUAGES, Config, Language
 from triage.history import Past
 from triage.message import Person
+from triage.plan import deserves_card
 from triage.prompts import Around, Card, Wording, make_card, note_text
 from triage.said import hear, numbers
 from triage.situations import situation_of
@@ -405,6 +406,48 @@ def test_news_that_asks_nothing_gets_no_answer_to_fill_in(language: Language) ->
     answer = {"en": "My answer", "es": "Mi respuesta"}[language]
     assert answer not in card_of(news, language).reply
     assert answer in card_of(replace(news, needs_reply=True), language).reply
+
+
+NEWSLETTER = """Dear families,
+
+Picture day is January 15. The book fair opens on January 20. Please send the museum slip by Friday.
+Which day suits you for conferences? Some of you asked about 504 plans: see the office."""
+
+
+@languages
+@pytest.mark.parametrize("labels", [(), ("homework",), ("meeting_request",), ("praise",), ("behavior", "praise")])
+def test_a_newsletter_gives_its_dates_and_nothing_else(labels: tuple[Label, ...], language: Language) -> None:
+    """No question, no pause, no reply, no day to answer by, whatever the newsletter is about; nor does its note."""
+    due = (DueDate("2026-01-15", "event", "January 15"), DueDate("2026-01-09", "form", "by Friday"))
+    primary = labels[0] if labels else "other_school"
+    plan = Evidence("plan", "Some of you asked about 504 plans: see the office")
+    judged = verdict(labels=labels, primary=primary, flags=("bulk", "plan"), due=due, evidence=(HIT, plan))
+    card = card_of(replace(judged, unsure=True), language, NEWSLETTER)
+    assert (card.situation, card.primary) == ("newsletter", primary)
+    assert (card.pause, card.wait, card.reply, card.answer_by, card.where) == ("",) * 5
+    assert (card.ask_child, card.ask_teacher, card.asked, card.known, card.unknown) == ((),) * 5
+    for what, day in (("event", "15"), ("form", "9")):
+        assert Wording(language).words["what"][what] in card.document
+        assert re.search(rf"\b{day}\b", card.document)
+    text = text_of(card, judged, language)
+    assert card.document in text
+    assert "____" not in text
+    assert not re.search("(?m)^(?:When|Cuándo|For|Para)\\b|reply to adapt|para adaptar", text)
+    assert text_of(card_of(replace(judged, flags=()), language), judged, language).count("____")
+    assert not deserves_card(judged)
+
+
+@languages
+def test_a_newsletter_without_a_date_and_one_that_may_speak_of_safety(language: Language) -> None:
+    """Nothing to note; and a line that may concern safety is shown, without alarm or with it."""
+    news = verdict(labels=(), primary="other_school", flags=("bulk",), evidence=())
+    assert card_of(news, language).document.endswith({"en": "No date to keep.", "es": "que guardar."}[language])
+    lice = replace(news, flags=("bulk", "safety"), evidence=(FAINTED,), doubted=("safety",))
+    card = card_of(lice, language)
+    assert card.situation == "newsletter"
+    assert card.next_step == Wording(language).words["may_be_safety"]
+    assert FAINTED.text in card.known[0]
+    assert card_of(replace(lice, doubted=()), language).situation == "safety"
 
 
 # --- Mixtures --------------------------------------------------------------------------------------------------

@@ -45,6 +45,8 @@ PAGES = jinja2.Environment(
     lstrip_blocks=True,
 )
 _LISTS = ("ask_child", "ask_teacher")
+# Beside danger and forgery nothing else counts, and what goes to many is no talk with anybody.
+_BARE = frozenset({"safety", "suspicious", "newsletter"})
 _SLOTS = {"headline", "pause", "ask_child", "ask_teacher", "reply", "document", "wait", "next_step"}
 
 
@@ -184,10 +186,14 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         slots[name] = tuple(line.strip() for line in slots[name].split("\n") if line.strip())
     if _is_late(verdict, situation):
         slots["pause"] = f"{slots['pause']} {wording.words['evening']}"
-    if speaks_of_a_plan(verdict) and situation not in ("plan", "safety", "suspicious"):
+    if speaks_of_a_plan(verdict) and situation not in ("plan", *_BARE):
         slots["document"] = f"{slots['document']} {wording.words['plan_papers']}"
     if "safety" in verdict.doubted and situation != "suspicious":
         slots["next_step"] = wording.words["may_be_safety"]
+    if situation == "newsletter":
+        # Of what goes to many the dates alone, and a line that may concern safety.
+        around = replace(around, said=NOTHING, siblings=ALONE)
+        verdict = replace(verdict, evidence=tuple(item for item in verdict.evidence if item.label == "safety"))
     known = _known(verdict, situation, around.said, wording)
     told = _told(verdict, situation, around, wording)
     others = tuple(line for line in told.values() if line)
@@ -199,8 +205,8 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         others=others,
         asked=tuple(wording.quoted(text, 200) for text in around.said.asked),
         unknown=_unknown(verdict, situation, wording),
-        answer_by="" if situation in ("safety", "suspicious") else by.isoformat(),
-        where="" if around.relay is None or situation == "suspicious" else _where(around.relay, wording),
+        answer_by="" if situation in _BARE else by.isoformat(),
+        where=_where(around.relay, situation, wording),
         **slots,
     )
 
@@ -225,7 +231,7 @@ def _told(verdict: Verdict, situation: str, around: Around, wording: Wording) ->
 
 def _with_others(slots: dict[str, Any], told: Mapping[str, str], situation: str, wording: Wording) -> dict[str, Any]:
     """The card's texts with a line for the other children; beside danger there is nothing else to say."""
-    if situation in ("safety", "suspicious"):
+    if situation in _BARE:
         return slots
     words, names = wording.words["siblings"], wording.listed(list(told))
     greeting, *paragraphs = slots["reply"].split("\n\n")
@@ -292,7 +298,9 @@ def _written(verdict: Verdict, around: Around) -> date:
     return verdict.date.date() if verdict.date else around.today
 
 
-def _where(relay: str, wording: Wording) -> str:
+def _where(relay: str | None, situation: str, wording: Wording) -> str:
+    if relay is None or situation in ("suspicious", "newsletter"):
+        return ""
     return str(wording.words["where"].format(relay=relay) if relay else wording.words["nowhere"])
 
 
@@ -309,7 +317,7 @@ def _is_late(verdict: Verdict, situation: str) -> bool:
         and verdict.date.hour >= _EVENING
         and not verdict.urgent
         and bool({"behavior", "homework"} & set(verdict.labels))
-        and situation not in ("safety", "suspicious")
+        and situation not in _BARE
     )
 
 
@@ -371,6 +379,7 @@ def _times(verdict: Verdict, situation: str, wording: Wording, around: Around, b
     return {
         "written": wording.day(written),
         **_dates(verdict, situation, wording),
+        "dates": [{"day": wording.moment(due.at), "what": wording.words["what"][due.what]} for due in verdict.due],
         "answer_from": wording.day(written + timedelta(days=1)),
         "answer_by": wording.day(by),
         "pressing": by <= written + timedelta(days=1),
@@ -428,7 +437,7 @@ def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, .
 
 
 # Beside danger nothing else counts, and what is good, settled or news leaves nothing to find out.
-_OF_NO_WORRY = frozenset({"safety", "suspicious", "resolved", "settled", "confirmed", "praise", "other_school"})
+_OF_NO_WORRY = _BARE | {"resolved", "settled", "confirmed", "praise", "other_school"}
 
 
 def note_text(card: Card, verdict: Verdict, wording: Wording) -> str:

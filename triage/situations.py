@@ -14,11 +14,13 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHI
     """Which file of wording fits: danger before doubt, doubt before plan, then the label or mixture and its history."""
     labels, primary = set(verdict.labels), verdict.primary
     talk = "meeting_request" in labels and primary != "praise"
-    bulk = "bulk" in verdict.flags or not labels
+    bulk = not labels
     before = 0 if talk or bulk or "praise" in labels else len(concerns_before(verdict, past))
     choices = (
         ("safety", "safety" in verdict.flags and "safety" not in verdict.doubted),
         ("suspicious", bool(verdict.warnings)),
+        # Whatever else it is about, what goes to many is no talk with anybody.
+        ("newsletter", "bulk" in verdict.flags),
         ("resolved" if "praise" in labels else "settled", not bulk and _is_over(verdict, said)),
         ("unsure", verdict.unsure and not _is_mixture(verdict)),
         ("confirmed", talk and "behavior" not in labels and not bulk and said.confirms),
