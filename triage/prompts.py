@@ -30,7 +30,7 @@ from triage.quoting import about, concern_of, distinct, evidence_of, reproaches
 from triage.said import NOTHING, Said, numbers, plain
 from triage.sender import SenderKind, is_answerable, platform_of
 from triage.siblings import ALONE, Siblings, of_main_child, others_told
-from triage.situations import of_plan, situation_of, speaks_of_a_plan
+from triage.situations import is_of_a_day, is_worry, of_plan, situation_of, speaks_of_a_plan
 from triage.text import one_line
 
 _HERE = Path(__file__).parent / "wording"
@@ -171,6 +171,8 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
     values |= _asked(verdict, config, around.said, wording)
+    worry = is_worry(verdict, around.said)
+    values |= {"worry": worry, "event": worry and is_of_a_day(verdict)}
     values |= _support(verdict, around.said, values["plan"])
     values |= _times(verdict, situation, wording, around, by)
     views = _views(values, verdict, wording)
@@ -204,7 +206,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         known=(*known[:1], *others, *known[1:]),
         others=others,
         asked=tuple(wording.quoted(text, 200) for text in around.said.asked),
-        unknown=_unknown(verdict, situation, wording),
+        unknown=_unknown(verdict, situation, wording, event=values["event"]),
         answer_by="" if situation in _BARE else by.isoformat(),
         where=_where(around.relay, situation, wording),
         **slots,
@@ -420,12 +422,12 @@ _PURPOSE = re.compile(
 )
 
 
-def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, ...]:
+def _unknown(verdict: Verdict, situation: str, wording: Wording, *, event: bool) -> tuple[str, ...]:
     if situation in _OF_NO_WORRY:
         return ()
     names = []
     said = " ".join(item.text for item in verdict.evidence)
-    if "behavior" in verdict.labels and not _CAUSE.search(said):
+    if event and not _CAUSE.search(said):
         names.append("before")
     if "meeting_request" in verdict.labels:
         told = len(verdict.labels) > 1 or "plan" in verdict.flags or _PURPOSE.search(said)

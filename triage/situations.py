@@ -92,3 +92,30 @@ def is_welcome(verdict: Verdict, past: Sequence[Past], said: Said = NOTHING) -> 
     of_an_office = who is not None and pattern("offices").search(f"{who.name} {re.sub('[._-]', ' ', who.address)}")
     busy = verdict.needs_reply or verdict.labels or said.asked or any(due.what != "event" for due in verdict.due)
     return not busy and not of_an_office and "bulk" not in verdict.flags and is_new_teacher(verdict, past)
+
+
+# --- What there is to a concern ------------------------------------------------------------------------------
+
+# From so much on a mail that is not said to be about work or behavior may be all the same.
+_LIKELY = 0.2
+
+
+def is_worry(verdict: Verdict, said: Said = NOTHING) -> bool:
+    """Whether a mail holds any concern at all: not where none is likely, or a teacher is glad and nothing is amiss."""
+    told = "\n".join((*said.sentences, *(item.text for item in verdict.evidence)))
+    likely = max(verdict.scores[label] for label in CONCERNS) >= _LIKELY or bool(CONCERNS & set(verdict.labels))
+    amiss = any(pattern(name).search(told) for name in ("deeds", "concern", "turns"))
+    glad = bool(pattern("cheer").search(told)) and not (amiss or verdict.needs_reply or said.asked)
+    return "safety" in verdict.flags or (likely and not glad)
+
+
+def is_of_a_day(verdict: Verdict) -> bool:
+    """Whether what a mail tells of behavior happened once, and is not how things have been for some time."""
+    told = [item.text for item in verdict.evidence if item.label == "behavior"]
+    past = [text for text in told if pattern("happened").search(text)]
+    lasts = any(pattern("over_time").search(text) for text in told)
+    # What somebody did is an event, even among what has been so for weeks.
+    done = [text for text in past if not pattern("over_time").search(text)]
+    return any(pattern("one_day").search(text) for text in past) or any(
+        not lasts or pattern("deeds").search(text) for text in done
+    )
