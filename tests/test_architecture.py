@@ -31,6 +31,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"awaiting", "calmer", "cooling", "corpus", "notes", "record_pages"}),
     frozenset({"record", "unnamed"}),
     frozenset({"prompts", "plan"}),
+    frozenset({"siblings", "situations"}),
     frozenset({"history", "quoting"}),
     frozenset({"classify"}),
     frozenset({"facts"}),

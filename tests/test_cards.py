@@ -11,8 +11,10 @@ from triage.classify import DueDate, Evidence, Label, Verdict
 from triage.config import LANGUAGES, Config, Language
 from triage.history import Past
 from triage.message import Person
-from triage.prompts import Around, Card, Wording, make_card, note_text, situation_of
+from triage.plan import deserves_card
+from triage.prompts import Around, Card, Wording, make_card, note_text
 from triage.said import hear, numbers
+from triage.situations import situation_of
 
 TODAY = date(2026, 1, 7)
 HIT = Evidence("behavior", "Maya threw a shoe across the gym")
@@ -404,6 +406,147 @@ def test_news_that_asks_nothing_gets_no_answer_to_fill_in(language: Language) ->
     answer = {"en": "My answer", "es": "Mi respuesta"}[language]
     assert answer not in card_of(news, language).reply
     assert answer in card_of(replace(news, needs_reply=True), language).reply
+
+
+NEWSLETTER = """Dear families,
+
+Picture day is January 15. The book fair opens on January 20. Please send the museum slip by Friday.
+Which day suits you for conferences? Some of you asked about 504 plans: see the office."""
+
+
+@languages
+@pytest.mark.parametrize("labels", [(), ("homework",), ("meeting_request",), ("praise",), ("behavior", "praise")])
+def test_a_newsletter_gives_its_dates_and_nothing_else(labels: tuple[Label, ...], language: Language) -> None:
+    """No question, no pause, no reply, no day to answer by, whatever the newsletter is about; nor does its note."""
+    due = (DueDate("2026-01-15", "event", "January 15"), DueDate("2026-01-09", "form", "by Friday"))
+    primary = labels[0] if labels else "other_school"
+    plan = Evidence("plan", "Some of you asked about 504 plans: see the office")
+    judged = verdict(labels=labels, primary=primary, flags=("bulk", "plan"), due=due, evidence=(HIT, plan))
+    card = card_of(replace(judged, unsure=True), language, NEWSLETTER)
+    assert (card.situation, card.primary) == ("newsletter", primary)
+    assert (card.pause, card.wait, card.reply, card.answer_by, card.where) == ("",) * 5
+    assert (card.ask_child, card.ask_teacher, card.asked, card.known, card.unknown) == ((),) * 5
+    for what, day in (("event", "15"), ("form", "9")):
+        assert Wording(language).words["what"][what] in card.document
+        assert re.search(rf"\b{day}\b", card.document)
+    text = text_of(card, judged, language)
+    assert card.document in text
+    assert "____" not in text
+    assert not re.search("(?m)^(?:When|Cuándo|For|Para)\\b|reply to adapt|para adaptar", text)
+    assert text_of(card_of(replace(judged, flags=()), language), judged, language).count("____")
+    assert not deserves_card(judged)
+
+
+@languages
+def test_a_newsletter_without_a_date_and_one_that_may_speak_of_safety(language: Language) -> None:
+    """Nothing to note; and a line that may concern safety is shown, without alarm or with it."""
+    news = verdict(labels=(), primary="other_school", flags=("bulk",), evidence=())
+    assert card_of(news, language).document.endswith({"en": "No date to keep.", "es": "que guardar."}[language])
+    lice = replace(news, flags=("bulk", "safety"), evidence=(FAINTED,), doubted=("safety",))
+    card = card_of(lice, language)
+    assert card.situation == "newsletter"
+    assert card.next_step == Wording(language).words["may_be_safety"]
+    assert FAINTED.text in card.known[0]
+    assert card_of(replace(lice, doubted=()), language).situation == "safety"
+
+
+# --- What there is to a concern ------------------------------------------------------------------------------------
+
+DAY = re.compile("that day|ese día|what came (?:just )?before|qué pasó (?:justo )?antes|happened just before")
+STING = re.compile("stings|duele")
+
+
+def behavior_card(own: str, language: Language, labels: tuple[Label, ...] = ("behavior",)) -> Card:
+    told = tuple(Evidence("behavior", text) for text in hear(own).sentences)
+    return card_of(verdict(labels=labels, primary="behavior", evidence=told), language, own)
+
+
+@languages
+@pytest.mark.parametrize("labels", [("behavior",), ("behavior", "meeting_request")])
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Maya has seemed quieter these weeks.",
+        "Maya has been more tired than usual. I have noticed that she eats alone.",
+        "Maya often leaves her seat. She tends to do it in math.",
+        "These past weeks Maya has looked sad. She barely talked to her table.",
+        "Maya used to raise her hand, and now she does not any more.",
+        "Maya se ha mostrado más callada estas semanas.",
+        "Desde hace unas semanas Maya ya no participa como antes. He notado que come sola.",
+        "Maya suele levantarse de su lugar en clase.",
+    ],
+)
+def test_no_day_is_asked_about_where_there_is_none(own: str, labels: tuple[Label, ...], language: Language) -> None:
+    """What has been so for weeks has no start and nothing just before; it is a worry all the same."""
+    card = behavior_card(own, language, labels)
+    assert not DAY.search(" ".join([*card.ask_child, *card.ask_teacher, card.reply, *card.unknown]))
+    assert STING.search(card.pause)
+    assert len(card.ask_teacher) == 2
+
+
+@languages
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Maya threw a shoe across the gym.",
+        "Maya hit a boy at recess today.",
+        "Maya has seemed tired lately. Today she told a girl to go away.",
+        "Maya has been restless these weeks. She pushed a boy in line.",
+        "Maya empujó a otra niña en la fila.",
+        "Hoy Maya le ha quitado el lápiz a un compañero.",
+    ],
+)
+def test_what_happened_once_is_asked_from_the_start(own: str, language: Language) -> None:
+    """A day or a deed in the past tense, even beside what has been so for weeks."""
+    card = behavior_card(own, language)
+    assert DAY.search(card.ask_child[0] + card.ask_child[1])
+    assert DAY.search(card.reply)
+
+
+@languages
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Maya came in with a new haircut and we had to laugh, she was so proud of it.",
+        "Maya's new haircut is so cute! The whole class clapped.",
+        "Maya llegó con un corte de pelo nuevo y todos aplaudieron.",
+        "A Maya se le cayó un diente y estaba muy contenta.",
+    ],
+)
+def test_where_a_teacher_is_glad_nothing_stings(own: str, language: Language) -> None:
+    """Whatever the label: no day to account for, no pause for a hurt, nobody to be helped."""
+    card = behavior_card(own, language)
+    said = " ".join([card.pause, *card.ask_child, *card.ask_teacher, card.reply, card.next_step, *card.unknown])
+    assert not STING.search(said)
+    assert not DAY.search(said)
+    assert not re.search("helps|ayuda|full picture|imagen completa", said)
+    assert card.reply.count("____") <= 2
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "Maya was so excited that she pushed a boy off the bench.",
+        "Maya is a happy girl, but she left her seat ten times.",
+        "The whole class clapped and Maya interrupted them again.",
+        "Maya estaba muy contenta, pero interrumpió la clase.",
+        "Maya was very excited. Could you talk to her about it?",
+    ],
+)
+def test_a_glad_word_does_not_hide_a_worry(own: str) -> None:
+    """Where something is amiss as well, or is asked, it stays a concern."""
+    assert STING.search(behavior_card(own, "en").pause)
+
+
+@languages
+def test_where_no_concern_is_likely_nobody_is_to_be_helped(language: Language) -> None:
+    """Mail that triage does not understand may be about a first tooth."""
+    scores = dict.fromkeys(("homework", "behavior", "meeting_request", "praise"), 0.03) | {"school": 0.99}
+    tooth = verdict(labels=(), primary="other_school", evidence=(), unsure=True, reason="x", scores=scores)
+    helped = {"en": "what would help Maya", "es": "qué le ayudaría más a Maya"}[language]
+    own = "Maya lost her first tooth at snack."
+    assert helped not in card_of(tooth, language, own).reply
+    assert helped in card_of(replace(tooth, scores=scores | {"behavior": 0.4}), language, own).reply
 
 
 # --- Mixtures --------------------------------------------------------------------------------------------------

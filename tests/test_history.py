@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.support.cases import NOW, verdict
 from triage.classify import DueDate, Evidence
-from triage.history import Past, answer_by, concerns_before, is_new_teacher, is_resolved, school_days_after
+from triage.history import Past, answer_by, concerns_before, is_holiday, is_new_teacher, is_resolved, school_days_after
 from triage.message import Person
 
 TEACHER = "alvarez@maplewood.k12.example"
@@ -54,12 +54,35 @@ def test_a_verdict_becomes_the_past() -> None:
 
 
 @given(st.dates(date(2020, 1, 1), date(2040, 1, 1)), st.integers(1, 30))
-def test_school_days_are_weekdays(day: date, count: int) -> None:
-    """So many weekdays later, never a weekend, never earlier."""
+def test_school_days_are_weekdays_without_holidays(day: date, count: int) -> None:
+    """So many school days later, never a weekend or a holiday, never earlier."""
     later = school_days_after(day, count)
     assert later.weekday() < 5
+    assert not is_holiday(later)
     between = [day + timedelta(days=n) for n in range(1, (later - day).days + 1)]
-    assert sum(one.weekday() < 5 for one in between) == count
+    assert sum(one.weekday() < 5 and not is_holiday(one) for one in between) == count
+
+
+HOLIDAYS = (
+    "2025-11-27 2025-11-28 2024-11-28 2024-11-29 2026-11-26 2025-12-24 2025-12-25 2025-12-31 2026-01-01 2023-01-02 "
+    "2026-01-19 2026-05-25 2027-05-31 2026-06-19 2027-06-18 2026-07-03 2027-07-05 2026-09-07 2025-09-01"
+)
+SCHOOL_DAYS = (
+    "2025-11-20 2025-11-21 2025-11-26 2025-12-01 2026-11-20 2025-12-23 2026-01-02 2026-01-05 2026-01-12 2026-01-26 "
+    "2026-02-16 2026-05-18 2026-09-14 2026-10-12 2026-11-11"
+)
+
+
+def test_the_holidays_that_every_school_keeps() -> None:
+    """By the calendars of those years; the days around them, and holidays on which many schools are open, are none."""
+    assert [text for text in HOLIDAYS.split() if not is_holiday(date.fromisoformat(text))] == []
+    assert [text for text in SCHOOL_DAYS.split() if is_holiday(date.fromisoformat(text))] == []
+
+
+def test_no_answer_is_suggested_for_a_holiday() -> None:
+    """A mail of the day before Thanksgiving, or before Christmas, can wait until school is back."""
+    assert answer_by(verdict(), "homework", date(2025, 11, 26)) == date(2025, 12, 2)
+    assert answer_by(verdict(), "meeting_request", date(2025, 12, 23)) == date(2026, 1, 2)
 
 
 @pytest.mark.parametrize(("what", "by"), [("reply", date(2026, 1, 8)), ("event", date(2026, 1, 9))])

@@ -15,7 +15,8 @@ from triage.errors import ConfigError
 from triage.history import Past
 from triage.message import Person, parse_message
 from triage.notes import draft_mail, note_mail
-from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of, situation_of
+from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
+from triage.situations import situation_of
 
 TODAY = date(2026, 1, 7)
 PUSHED = Evidence("behavior", "she pushed another student in the lunch line")

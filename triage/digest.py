@@ -225,6 +225,7 @@ def _item(row: Stored, config: Config, wording: Wording) -> Item:
     child = verdict.get("child") or ""
     subject = one_line(verdict.get("subject") or "", 80)
     due = next(iter(verdict.get("due", [])), None)
+    first = (*tuple(card.get("asked", ()))[:1], *card.get("known", ()))
     return Item(
         message_id=row.message_id,
         account=row.account,
@@ -233,7 +234,8 @@ def _item(row: Stored, config: Config, wording: Wording) -> Item:
         teacher=teacher,
         labels=tuple(words["label"][name] for name in verdict["labels"] or [verdict["primary"]]),
         when=wording.moment(due["at"]) if due else "",
-        quotes=(*tuple(card.get("asked", ()))[:1], *card.get("known", ()))[:2],
+        # What is told of another child is never cut.
+        quotes=tuple(dict.fromkeys((*first[:2], *card.get("others", ())))),
         pause=card.get("pause", ""),
         ask_child=next(iter(card.get("ask_child", ())), ""),
         ask_teacher=next(iter(card.get("ask_teacher", ())), ""),

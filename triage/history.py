@@ -123,9 +123,35 @@ def answer_by(verdict: Verdict, situation: str, written: date) -> date:
 
 
 def school_days_after(day: date, count: int) -> date:
-    """The day so many weekdays later."""
+    """The school day so many school days later: no weekend, no holiday that every school of the US keeps."""
     for _ in range(count):
         day += timedelta(days=1)
-        while day.weekday() >= 5:
+        while day.weekday() >= _SATURDAY or is_holiday(day):
             day += timedelta(days=1)
     return day
+
+
+_MONDAY, _THURSDAY, _FRIDAY, _SATURDAY = 0, 3, 4, 5
+# Month, weekday, first and last day that it can be.
+_MOVING = (
+    (1, _MONDAY, 15, 21),  # Martin Luther King Day
+    (5, _MONDAY, 25, 31),  # Memorial Day
+    (9, _MONDAY, 1, 7),  # Labor Day
+    (11, _THURSDAY, 22, 28),  # Thanksgiving
+    (11, _FRIDAY, 23, 29),
+)
+# New Year, Juneteenth, July 4.
+_FIXED = ((1, 1), (6, 19), (7, 4))
+
+
+def is_holiday(day: date) -> bool:
+    """Whether every school of the US is closed: from Christmas Eve to New Year, and on the holidays that all keep.
+
+    Presidents' Day, Columbus Day and Veterans Day are school days in many places, and so count as such.
+    """
+    # A fixed day that falls on a weekend is kept on the Friday before or the Monday after.
+    beside = {_FRIDAY: 1, _MONDAY: -1}.get(day.weekday(), 0)
+    kept = {(one.month, one.day) for one in (day, day + timedelta(days=beside))}
+    month, weekday = day.month, day.weekday()
+    moving = any((month, weekday) == (m, on) and first <= day.day <= last for m, on, first, last in _MOVING)
+    return (day.month, day.day) >= (12, 24) or moving or not kept.isdisjoint(_FIXED)

@@ -22,9 +22,11 @@ from triage.message import Message, UnreadableError, parse_message
 from triage.notes import draft_mail, note_mail
 from triage.people import is_passed_on, why_not_to_lose
 from triage.plan import deserves_card
-from triage.prompts import Around, Card, Wording, is_welcome, make_card, note_text, relay_of
+from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
 from triage.said import hear
 from triage.sender import platform_of
+from triage.siblings import ALONE, Siblings, main_child, owners_of, part_of, pieces_of, told_of
+from triage.situations import is_welcome
 
 if TYPE_CHECKING:
     # Only the worker process pays for scikit-learn.
@@ -123,7 +125,11 @@ def judge(
             kept = why_not_to_lose(message, household.config, household.learned, facts.standing)
             verdict = classify(message, facts, its_scores, model.thresholds, kept)
             message, verdict = _otherwise(message, verdict, household, model)
-            judgement = _judgement(message, verdict, replace(household, past=past), wording, today)
+            siblings = _siblings(message, facts, household.config, model) if verdict.school else ALONE
+            verdict = replace(verdict, child=main_child(verdict, siblings))
+            relay = relay_of(message, verdict.sender)
+            around = Around(today, tuple(past), relay, hear(message.parts.own), siblings)
+            judgement = _judgement(message, verdict, household, wording, around)
             if words:
                 told = verdict if verdict.school else classify(message, facts, its_scores, model.thresholds, told=True)
                 own = f"{message.subject}\n{message.parts.own}"
@@ -159,6 +165,18 @@ def _otherwise(message: Message, verdict: Verdict, household: Household, model: 
     return (other, read) if read.labels or (read.school and not verdict.school) else (message, verdict)
 
 
+def _siblings(message: Message, facts: Facts, config: Config, model: "Model") -> Siblings:
+    """Who is told of what in a mail about several of the family's children, each child's part read by itself."""
+    own = message.parts.own
+    pieces = pieces_of(message.subject, own, config.children, facts.language) if len(config.children) > 1 else ()
+    names = told_of(pieces)
+    if len(names) <= 1:
+        return Siblings(pieces)
+    parts = [replace(message, subject="", parts=replace(message.parts, own=part_of(name, pieces))) for name in names]
+    scores = model.score(parts, [replace(facts, due=())] * len(names))
+    return Siblings(pieces, owners_of(dict(zip(names, scores, strict=True))))
+
+
 def _scores(read: Sequence[tuple[Message, Facts]], model: "Model") -> list[Scores | Exception]:
     """Scores of all in one go; where that fails, of each alone."""
     try:
@@ -190,12 +208,10 @@ def _odd(error: Exception) -> str:
     return f"this mail is too odd to be judged ({type(error).__name__})"
 
 
-def _judgement(message: Message, verdict: Verdict, household: Household, wording: Wording, today: date) -> Judgement:
+def _judgement(message: Message, verdict: Verdict, household: Household, wording: Wording, around: Around) -> Judgement:
     to = next(iter(household.own_addresses), "")
-    said = hear(message.parts.own)
-    worth = household.every_mail or deserves_card(verdict) or is_welcome(verdict, household.past, said)
+    worth = household.every_mail or deserves_card(verdict) or is_welcome(verdict, around.past, around.said)
     worth = worth and (verdict.school or verdict.unsure)
-    around = Around(today, household.past, relay_of(message, verdict.sender), said)
     card = make_card(verdict, household.config, wording, around) if worth else None
     text = note_text(card, verdict, wording) if card else ""
     wanted = household.config.prompts.deliver

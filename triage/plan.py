@@ -233,7 +233,7 @@ def deserves_card(verdict: Verdict) -> bool:
 
 
 def _is_newsletter(verdict: Verdict) -> bool:
-    return "bulk" in verdict.flags and not {"plan", "safety"} & set(verdict.flags)
+    return "bulk" in verdict.flags and "safety" not in verdict.flags
 
 
 def _appending(case: Case, abilities: Abilities, prompts: PromptSettings, beside: str) -> list[Action]:

@@ -19,17 +19,18 @@ from babel.dates import format_date, format_time
 from babel.lists import format_list
 from jinja2.sandbox import SandboxedEnvironment
 
-from triage.classify import LABELS, Primary, Verdict
+from triage.classify import Primary, Verdict
 from triage.config import Config, Language
 from triage.draft import other_children
 from triage.errors import ConfigError
-from triage.facts import names_plan
-from triage.history import CONCERNS, Past, answer_by, concerns_before, is_new_teacher, is_resolved
+from triage.history import Past, answer_by, concerns_before
 from triage.lexicon import pattern
 from triage.message import Message
 from triage.quoting import about, concern_of, distinct, evidence_of, reproaches
-from triage.said import Said, numbers, plain
+from triage.said import NOTHING, Said, numbers, plain
 from triage.sender import SenderKind, is_answerable, platform_of
+from triage.siblings import ALONE, Siblings, of_main_child, others_told
+from triage.situations import is_of_a_day, is_worry, of_plan, situation_of, speaks_of_a_plan
 from triage.text import one_line
 
 _HERE = Path(__file__).parent / "wording"
@@ -43,8 +44,9 @@ PAGES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-NOTHING = Said()
 _LISTS = ("ask_child", "ask_teacher")
+# Beside danger and forgery nothing else counts, and what goes to many is no talk with anybody.
+_BARE = frozenset({"safety", "suspicious", "newsletter"})
 _SLOTS = {"headline", "pause", "ask_child", "ask_teacher", "reply", "document", "wait", "next_step"}
 
 
@@ -53,6 +55,7 @@ class Card:
     """The prompts for one message. `known` and `asked` are quotations; `unknown` is what the mail does not state.
 
     `answer_by` is a date (ISO), empty where no answer is a matter of days; `where` says where to answer if not by mail.
+    `others` are those of `known` that are about another child of the family than the card.
     """
 
     primary: Primary
@@ -70,6 +73,7 @@ class Card:
     answer_by: str
     where: str = ""
     asked: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `triage prompts --json`."""
@@ -81,13 +85,14 @@ class Around:
     """What a card depends on besides the mail: `today` stands in where the mail has no date, `past` are earlier mails.
 
     `relay` names the platform where to answer if an answer by mail reaches nobody, empty where there is none to name;
-    `said` is what the mail's own sentences ask.
+    `said` is what the mail's own sentences ask, `siblings` which of them are about which of several children.
     """
 
     today: date
     past: Sequence[Past] = ()
     relay: str | None = None
     said: Said = NOTHING
+    siblings: Siblings = ALONE
 
 
 class Wording:
@@ -156,95 +161,18 @@ def _spaced(text: str) -> str:
     return text.replace("\u202f", " ").replace("\xa0", " ")
 
 
-def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHING) -> str:
-    """Which file of wording fits: danger before doubt, doubt before plan, then the label or mixture and its history."""
-    labels, primary = set(verdict.labels), verdict.primary
-    talk = "meeting_request" in labels and primary != "praise"
-    bulk = "bulk" in verdict.flags or not labels
-    before = 0 if talk or bulk or "praise" in labels else len(concerns_before(verdict, past))
-    choices = (
-        ("safety", "safety" in verdict.flags and "safety" not in verdict.doubted),
-        ("suspicious", bool(verdict.warnings)),
-        ("resolved" if "praise" in labels else "settled", not bulk and _is_over(verdict, said)),
-        ("unsure", verdict.unsure and not _is_mixture(verdict)),
-        ("confirmed", talk and "behavior" not in labels and not bulk and said.confirms),
-        ("plan", primary not in ("praise", "not_school") and _is_of_a_plan(verdict)),
-        ("third", before >= 2),
-        ("second", before == 1),
-        ("new_teacher", is_welcome(verdict, past, said)),
-        ("other_school", bulk and primary not in labels),
-        ("resolved", labels == {"praise"} and not bulk and is_resolved(verdict, past)),
-        (primary, bulk or len(labels) == 1),
-        ("behavior_meeting", talk and "behavior" in labels),
-        ("homework_meeting", talk and "homework" in labels),
-        ("meeting_request", talk),
-        ("praise_concern", "praise" in labels and (primary != "praise" or "behavior" in labels)),
-        ("homework_behavior", {"homework", "behavior"} <= labels),
-        (primary, True),
-    )
-    return next(situation for situation, fits in choices if fits)
-
-
-def _is_mixture(verdict: Verdict) -> bool:
-    """Whether doubt is only which of two labels comes first: both are as good as certain, and a card speaks of both."""
-    scores = [verdict.scores[label] for label in verdict.labels if label in LABELS]
-    from_school = verdict.sender in ("known", "school") or verdict.scores["school"] >= _SURE
-    return len(scores) >= 2 and from_school and min(scores) >= _SURE
-
-
-# By folds over authors, of 1,991 mails with two labels of so much or more, both hold in 1,902.
-_SURE = 0.9
-
-
-def _is_of_a_plan(verdict: Verdict) -> bool:
-    """Whether a plan is the matter of a mail: named by a word, and not only the background of a concern."""
-    # Words for a plan on a mail that names none would puzzle more than help.
-    return _speaks_of_a_plan(verdict) and (
-        verdict.primary not in CONCERNS
-        or "meeting_request" in verdict.labels
-        or any(pattern("plan_steps").search(text) for text in _of_plan(verdict))
-    )
-
-
-def _speaks_of_a_plan(verdict: Verdict) -> bool:
-    return "plan" in verdict.flags and names_plan(_of_plan(verdict))
-
-
-def _of_plan(verdict: Verdict) -> list[str]:
-    return [item.text for item in verdict.evidence if item.label == "plan"]
-
-
-def _is_over(verdict: Verdict, said: Said) -> bool:
-    """Whether a mail says that a worry is over: in plain words, with no concern beside it and nothing left to ask."""
-    worries = [item.text for item in verdict.evidence if item.label in ("behavior", "homework", "safety")]
-    good = {item.text for item in verdict.evidence if item.label == "praise"}
-    left = [text for text in worries if not (text in good or _has_ended(text))]
-    named = any(pattern("settled").search(text) for text in said.sentences)
-    quiet = not (verdict.needs_reply or said.questions or verdict.due)
-    return named and quiet and not left and bool({"behavior", "homework"} & set(verdict.labels))
-
-
-def _has_ended(text: str) -> bool:
-    return bool(pattern("settled").search(text) or pattern("looks_back").search(text))
-
-
-def is_welcome(verdict: Verdict, past: Sequence[Past], said: Said = NOTHING) -> bool:
-    """A teacher's first mail that asks for nothing and worries nobody: the moment to say hello."""
-    who = verdict.teacher
-    of_an_office = who is not None and pattern("offices").search(f"{who.name} {re.sub('[._-]', ' ', who.address)}")
-    busy = verdict.needs_reply or verdict.labels or said.asked or any(due.what != "event" for due in verdict.due)
-    return not busy and not of_an_office and "bulk" not in verdict.flags and is_new_teacher(verdict, past)
-
-
 def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around) -> Card:
     """The prompts for one message."""
     if verdict.date is not None:
         # Days are the household's.
         verdict = replace(verdict, date=verdict.date.astimezone(config.zone))
+    filed_under, verdict = verdict.primary, of_main_child(verdict, around.siblings)
     situation = situation_of(verdict, around.past, around.said)
     by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
     values |= _asked(verdict, config, around.said, wording)
+    worry = is_worry(verdict, around.said)
+    values |= {"worry": worry, "event": worry and is_of_a_day(verdict)}
     values |= _support(verdict, around.said, values["plan"])
     values |= _times(verdict, situation, wording, around, by)
     views = _views(values, verdict, wording)
@@ -260,19 +188,28 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         slots[name] = tuple(line.strip() for line in slots[name].split("\n") if line.strip())
     if _is_late(verdict, situation):
         slots["pause"] = f"{slots['pause']} {wording.words['evening']}"
-    if _speaks_of_a_plan(verdict) and situation not in ("plan", "safety", "suspicious"):
+    if speaks_of_a_plan(verdict) and situation not in ("plan", *_BARE):
         slots["document"] = f"{slots['document']} {wording.words['plan_papers']}"
     may_be = "safety" in verdict.doubted and any(item.label == "safety" for item in verdict.evidence)
     if may_be and situation != "suspicious":
         slots["next_step"] = wording.words["may_be_safety"]
+    if situation == "newsletter":
+        # Of what goes to many the dates alone, and a line that may concern safety.
+        around = replace(around, said=NOTHING, siblings=ALONE)
+        verdict = replace(verdict, evidence=tuple(item for item in verdict.evidence if item.label == "safety"))
+    known = _known(verdict, situation, around.said, wording)
+    told = _told(verdict, situation, around, wording)
+    others = tuple(line for line in told.values() if line)
+    slots = _with_others(slots, told, situation, wording) if told else slots
     return Card(
-        primary=verdict.primary,
+        primary=filed_under,
         situation=situation,
-        known=_known(verdict, situation, around.said, wording),
+        known=(*known[:1], *others, *known[1:]),
+        others=others,
         asked=tuple(wording.quoted(text, 200) for text in around.said.asked),
-        unknown=_unknown(verdict, situation, wording),
-        answer_by="" if situation in ("safety", "suspicious") else by.isoformat(),
-        where="" if around.relay is None or situation == "suspicious" else _where(around.relay, wording),
+        unknown=_unknown(verdict, situation, wording, event=values["event"]),
+        answer_by="" if situation in _BARE else by.isoformat(),
+        where=_where(around.relay, situation, wording),
         **slots,
     )
 
@@ -282,6 +219,32 @@ def _known(verdict: Verdict, situation: str, said: Said, wording: Wording) -> tu
     found = [item.text for item in distinct(verdict, situation)]
     apart = [text for text in found if plain(text) not in said.asked]
     return tuple(wording.quoted(text, 200) for text in apart)
+
+
+def _told(verdict: Verdict, situation: str, around: Around, wording: Wording) -> dict[str, str]:
+    """What the mail says of each other child, under that child's name; empty where it stands on the card already."""
+    shown = [*around.said.asked, *(plain(item.text) for item in distinct(verdict, situation))]
+    told = others_told(verdict, around.siblings, shown)
+    line = wording.words["of_child"]
+    return {
+        name: line.format(child=name, text=" ".join(wording.quoted(text, 140) for text in texts)) if texts else ""
+        for name, texts in told.items()
+    }
+
+
+def _with_others(slots: dict[str, Any], told: Mapping[str, str], situation: str, wording: Wording) -> dict[str, Any]:
+    """The card's texts with a line for the other children; beside danger there is nothing else to say."""
+    if situation in _BARE:
+        return slots
+    words, names = wording.words["siblings"], wording.listed(list(told))
+    greeting, *paragraphs = slots["reply"].split("\n\n")
+    # The thanks for what is told of them stand behind the first, which name what the card is about.
+    paragraphs.insert(1, words["reply"].format(child=names))
+    return slots | {
+        "headline": f"{slots['headline']} {words['headline'].format(child=names)}",
+        "ask_child": (*slots["ask_child"], *(words["ask_child"].format(child=name) for name in told)),
+        "reply": "\n\n".join([greeting, *paragraphs]),
+    }
 
 
 def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> dict[str, Any]:
@@ -304,7 +267,7 @@ def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> di
 
 def _support(verdict: Verdict, said: Said, plan: str) -> dict[str, bool]:
     """Whether a mail about a plan asks for a talk, whether it is about a child who has no plan yet, or asks nothing."""
-    told = [text for text in said.sentences if pattern("plan").search(text)] or _of_plan(verdict)
+    told = [text for text in said.sentences if pattern("plan").search(text)] or of_plan(verdict)
     stands = bool(plan) or any(pattern("plan_stands").search(text) for text in (verdict.subject, *told))
     talk = any(due.what == "meeting" for due in verdict.due) or any(map(_invites, said.sentences))
     quiet = not (talk or verdict.needs_reply or said.asked or _is_awaited(verdict))
@@ -338,7 +301,9 @@ def _written(verdict: Verdict, around: Around) -> date:
     return verdict.date.date() if verdict.date else around.today
 
 
-def _where(relay: str, wording: Wording) -> str:
+def _where(relay: str | None, situation: str, wording: Wording) -> str:
+    if relay is None or situation in ("suspicious", "newsletter"):
+        return ""
     return str(wording.words["where"].format(relay=relay) if relay else wording.words["nowhere"])
 
 
@@ -355,7 +320,7 @@ def _is_late(verdict: Verdict, situation: str) -> bool:
         and verdict.date.hour >= _EVENING
         and not verdict.urgent
         and bool({"behavior", "homework"} & set(verdict.labels))
-        and situation not in ("safety", "suspicious")
+        and situation not in _BARE
     )
 
 
@@ -417,6 +382,7 @@ def _times(verdict: Verdict, situation: str, wording: Wording, around: Around, b
     return {
         "written": wording.day(written),
         **_dates(verdict, situation, wording),
+        "dates": [{"day": wording.moment(due.at), "what": wording.words["what"][due.what]} for due in verdict.due],
         "answer_from": wording.day(written + timedelta(days=1)),
         "answer_by": wording.day(by),
         "pressing": by <= written + timedelta(days=1),
@@ -457,12 +423,12 @@ _PURPOSE = re.compile(
 )
 
 
-def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, ...]:
+def _unknown(verdict: Verdict, situation: str, wording: Wording, *, event: bool) -> tuple[str, ...]:
     if situation in _OF_NO_WORRY:
         return ()
     names = []
     said = " ".join(item.text for item in verdict.evidence)
-    if "behavior" in verdict.labels and not _CAUSE.search(said):
+    if event and not _CAUSE.search(said):
         names.append("before")
     if "meeting_request" in verdict.labels:
         told = len(verdict.labels) > 1 or "plan" in verdict.flags or _PURPOSE.search(said)
@@ -474,7 +440,7 @@ def _unknown(verdict: Verdict, situation: str, wording: Wording) -> tuple[str, .
 
 
 # Beside danger nothing else counts, and what is good, settled or news leaves nothing to find out.
-_OF_NO_WORRY = frozenset({"safety", "suspicious", "resolved", "settled", "confirmed", "praise", "other_school"})
+_OF_NO_WORRY = _BARE | {"resolved", "settled", "confirmed", "praise", "other_school"}
 
 
 def note_text(card: Card, verdict: Verdict, wording: Wording) -> str:

@@ -48,6 +48,9 @@ class Said:
         return next(iter((*pressing, *others)), "")
 
 
+NOTHING = Said()
+
+
 def hear(own: str) -> Said:
     """Read it off the sender's own words."""
     said = tuple(dict.fromkeys(plain(text) for text in sentences(own)))

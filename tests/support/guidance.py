@@ -197,6 +197,7 @@ def _day_numbers(shown: Shown) -> set[str]:
     verdict = shown.verdict
     written = verdict.date.astimezone(shown.config.zone).date() if verdict.date else date(2026, 1, 7)
     days = [written + timedelta(days=ahead) for ahead in range(8)]
+    days += [date.fromisoformat(shown.card.answer_by)] if shown.card.answer_by else []
     days += [date.fromisoformat(due.at[:10]) for due in verdict.due]
     days += [one.at.astimezone(shown.config.zone).date() for one in shown.past]
     clock = [part for due in verdict.due if "T" in due.at for part in _clock(due.at)]
