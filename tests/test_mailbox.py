@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import account_on
+from tests.support.damaged import damaged
 from tests.support.dovecot import PASSWORD, Dovecot
 from tests.support.mail import a_mail
 from tests.support.memory import MemoryMailbox, Server
@@ -306,6 +307,18 @@ def test_an_answer_is_dated_and_named() -> None:
     assert answer.at is not None
     assert answer.at.isoformat() == "2026-01-07T15:04:00-05:00"
     assert bare_subject("RE: Fwd: re: Maya ") == bare_subject("Maya") == "maya"
+
+
+@pytest.mark.parametrize("odd", [b"(" * 5_000, b"a:" * 5_000, b"<" * 5_000, b'"' * 5_000, b"=?x?q?" * 2_000])
+def test_no_field_of_a_strangers_stops_the_reading_of_others(odd: bytes) -> None:
+    """The library's reader of addresses goes one call deeper for each bracket."""
+    for field in (b"To: ", b"Cc: ", b"Subject: ", b"In-Reply-To: ", b"Date: "):
+        answer_of(field + odd + b"\r\n\r\n")
+
+
+def test_every_damaged_letter_has_an_answer() -> None:
+    """Its fields are read outside the worker."""
+    assert all(isinstance(answer_of(damaged(number)), Answer) for number in range(1_000))
 
 
 @given(st.binary(max_size=300))

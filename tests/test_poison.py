@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Household as Home
 from tests.support.dovecot import Dovecot
 from tests.support.mail import a_mail
 from tests.support.points import Days, look
@@ -537,3 +538,35 @@ def test_a_mail_that_goes_while_a_rebuilt_folder_is_joined_again_is_not_missed(d
             days.proxy.before = take
             report = a_pass(session, days, agreed=True)
     assert (report.error, report.failed) == (None, 0)
+
+
+@pytest.mark.parametrize("to", ["(" * 600, "a:" * 600])
+def test_a_strangers_recipients_stop_no_pass(household: Home, to: str) -> None:
+    """Who a mail went to is read of the whole inbox, as long as no digest was delivered and after a lost state."""
+    stranger = b"From: x@evil.example\r\nMessage-ID: <odd@evil.example>\r\nSubject: hi\r\nTo: %s\r\n\r\nhi\r\n"
+    household.deliver(stranger % to.encode(), a_mail("homework"))
+    assert household.run("once").returncode == 0
+    assert household.run("digest", "--deliver").returncode == 0
+    assert household.run("doctor", "--rebuild").returncode == 0
+    household.deliver(a_mail("praise", number=2))
+    assert household.run("once").returncode == 0
+    assert {"School/Homework", "School/Praise"} <= set(household.contents())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (rb'INTERNALDATE "[^"]*"', b'INTERNALDATE "31-Dec-9999 23:59:59 -1200"'),
+        (rb"HIGHESTMODSEQ \d+", b"HIGHESTMODSEQ 18446744073709551615"),
+    ],
+)
+def test_a_number_at_the_edge_of_what_there_is_stops_no_pass(days: Days, said: tuple[bytes, bytes]) -> None:
+    """A date that no other zone has, a mod-sequence that no database holds: the mail is filed all the same."""
+    days.proxy.rewrite = [said]
+    user = deliver(days, a_mail("homework"), a_mail("praise", number=2))
+    with days.session(user) as session:
+        for _ in range(2):
+            report = days.attempt(session)
+            assert report is not None
+            assert not report.error
+    assert {place for _, place in look(days.server, user).places} == {"School/Homework", "School/Praise"}

@@ -479,13 +479,17 @@ def _flags(data: Mapping[bytes, Any]) -> frozenset[str]:
     return frozenset(map(text_of, data.get(b"FLAGS") or ()))
 
 
+# RFC 7162, 3.1: a mod-sequence is a number of 63 bits.
+_LARGEST_MODSEQ = 2**63 - 2
+
+
 def _selected(folder: str, found: Mapping[bytes, Any], *, read_only: bool) -> Selected:
     return Selected(
         folder,
         int(found.get(b"UIDVALIDITY", 0)),
         int(found.get(b"UIDNEXT", 0)),
         int(found.get(b"EXISTS", 0)),
-        int(found.get(b"HIGHESTMODSEQ", 0)),
+        min(int(found.get(b"HIGHESTMODSEQ", 0)), _LARGEST_MODSEQ),
         keywords=b"\\*" in found.get(b"PERMANENTFLAGS", ()),
         read_only=read_only,
     )

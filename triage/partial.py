@@ -1,6 +1,7 @@
 """Pure: mail of which only parts were fetched: a very large one without its attachments, the fields of a sent one."""
 
 import email
+import email.message
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -36,8 +37,14 @@ class Answer:
 
 
 def answer_of(fields: bytes) -> Answer:
-    """Read `ANSWER_FIELDS` (RFC 5322, 3.6)."""
-    read = email.message_from_bytes(fields)
+    """Read `ANSWER_FIELDS` (RFC 5322, 3.6); what a stranger made too odd to be read answers nothing."""
+    try:
+        return _answer(email.message_from_bytes(fields))
+    except Exception:  # noqa: BLE001 - the library recurses for each bracket and raises what it does not document
+        return Answer(frozenset(), frozenset(), "", "", None)
+
+
+def _answer(read: email.message.Message) -> Answer:
     named = getaddresses([str(value) for name in ("to", "cc") for value in read.get_all(name, ())])
     ids = re.findall(r"<[^<>\s]+>", " ".join(str(read.get(name, "")) for name in ("in-reply-to", "references")))
     own = re.findall(r"<[^<>\s]+>", str(read.get("message-id", "")))

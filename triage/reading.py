@@ -7,7 +7,7 @@ by one: what fails alone is handed on as unread, with the reason, and the others
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from typing import Any
 
 from triage.errors import AnswerError, RefusedError
@@ -73,7 +73,12 @@ def summary_of(uid: int, data: Data) -> Summary | None:
     size, flags = data.get(b"RFC822.SIZE"), data.get(b"FLAGS") or ()
     if not isinstance(size, int):
         return None
-    return Summary(uid, size, data.get(b"INTERNALDATE"), frozenset(map(text_of, flags)))
+    return Summary(uid, size, _moment(data.get(b"INTERNALDATE")), frozenset(map(text_of, flags)))
+
+
+def _moment(at: object) -> datetime | None:
+    """A date that can be told in any zone, None where there is none: some say that it is the end of the year 9999."""
+    return at if isinstance(at, datetime) and MINYEAR < at.year < MAXYEAR else None
 
 
 def text_of(value: bytes | str | int | None) -> str:

@@ -364,7 +364,8 @@ _ABBREVIATION = re.compile(
     r"jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|mon|tue|tues|wed|thu|thur|thurs|fri|sat|sun|[a-z])\.$",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+(?=[^\s])")
+# From the first stop of a row on, and never back: a row of 250,000 costs no more than its length.
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+\s+(?=[^\s])")
 _BULLET = re.compile(r"^([-*•·▪–—]|\d{1,2}[.)])\s+")
 
 # A line that begins with a day of a list ("Oct 30 - parade", "10/30: parade") is no wrapped one.
