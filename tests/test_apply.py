@@ -96,8 +96,6 @@ class Parent:
                 with store.transaction():
                     for key in {action.key for action in group}:
                         store.set_status("home", key, "failed" if key in outcome.failed else "done")
-                        if key in outcome.places:
-                            store.set_place("home", key, outcome.places[key])
         return failed
 
     def _case(self, store: Store, box: Mailbox, uid: int, key: str) -> Case | None:

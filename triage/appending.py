@@ -109,6 +109,8 @@ class Appender:
         elif standing < status.uidnext - op.arrival.uid:
             # Something that arrived there since is gone: it may be this one, which the parent changed or threw away.
             self._store.mark(op, "failed", detail="whether it arrived cannot be seen")
+        elif not op.action.payload:
+            self._store.mark(op, "failed", detail="its text was forgotten")
         else:
             return True
         return False

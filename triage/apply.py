@@ -48,7 +48,6 @@ class Applier:
         self._clock, self._stop = clock, stop
         self._failed: dict[str, str] = {}
         self._untagged: dict[str, str] = {}
-        self._places: dict[str, Place] = {}
         # Of what could not be brought to an end, as nobody can see how it ended: why, by key.
         self.left_open: dict[str, str] = {}
         self._targets = Targets(box)
@@ -60,7 +59,7 @@ class Applier:
 
     def carry_out(self, ops: Sequence[Op]) -> Outcome:
         """Carry out actions that the journal holds already, in the one safe order."""
-        self._failed, self._untagged, self._places = {}, {}, {}
+        self._failed, self._untagged = {}, {}
         # All flags before all moves: servers are far quicker so.
         self._each(ops, TAGGING, self._flag, by_target=False)
         for op in ops:
@@ -72,7 +71,7 @@ class Applier:
         self._each(ops, ("move", "copy"), self._file, by_target=True)
         self._each(ops, ("note", "draft"), self._appender.append, by_target=True, by_source=False)
         self._each(ops, ("remove",), self._remove, by_target=False)
-        return Outcome(dict(self._failed), dict(self._places), dict(self._untagged))
+        return Outcome(dict(self._failed), dict(self._untagged))
 
     def _each(
         self,
@@ -256,9 +255,11 @@ class Applier:
         self._gone(op)
 
     def _filed(self, op: Op, place: Place) -> None:
-        self._store.mark(op, "done", uid=place.uid)
-        if op.action.kind == "move":
-            self._places[op.action.key] = place
+        # Together: a pass or an undo that dies now finds the message where it stands.
+        with self._store.transaction():
+            self._store.mark(op, "done", uid=place.uid)
+            if op.action.kind == "move":
+                self._store.set_place(self._account, op.action.key, place)
 
     def _gone(self, op: Op, _place: Place | None = None) -> None:
         """In neither place: the parent, or a rule, took it meanwhile. It is theirs now."""
@@ -270,10 +271,14 @@ class Applier:
     def _remove(self, ops: list[Op]) -> None:
         """Take back what we added: a note or draft of ours, or the copy of a message whose original stands."""
         originals = {op.id: self._original_stands(op) for op in ops if not op.action.message_id}
-        selected = self._open(ops[0].action.place.folder)
+        folder = ops[0].action.place.folder
+        selected = self._open(folder)
         if selected is None:
+            # What stands in a folder that cannot be opened just now is not gone.
+            closed = partial(self._fail, reason=f'folder "{folder}" cannot be opened')
+            end = partial(self._store.mark, state="vanished") if self._box.status(folder) is None else closed
             for op in ops:
-                self._store.mark(op, "vanished")
+                end(op)
             return
         uids = [op.action.place.uid for op in ops]
         ids, keys = self._box.message_ids(uids), self._box.keys(uids)
@@ -365,7 +370,7 @@ class Applier:
         open_ops = self._store.open_ops(self._account)
         if any(op.state == "sent" for op in open_ops):
             self._box.settle()
-        self._failed, self._places = {}, {}
+        self._failed = {}
         taken, lost = list[_Pair](), list[_Pair]()
         for op in open_ops:
             if op.action.kind in ("move", "copy") and op.state != "planned":
@@ -376,8 +381,6 @@ class Applier:
         self._taken([pair for pair in taken if pair[0].state == "marked"], marked=True)
         self._recover_lost(lost)
         recover_tags(self._box, self._store, self._account, [op for op in open_ops if op.action.kind in TAGGING])
-        for key, place in self._places.items():
-            self._store.set_place(self._account, key, place)
         self._recover_notes([op for op in open_ops if op.action.kind in ("note", "draft")])
         with self._store.transaction():
             for key in {*(op.action.key for op in open_ops), *self._store.pending(self._account)}:
@@ -487,9 +490,6 @@ class Applier:
         if reason == INTERRUPTED or key in self.left_open or (reason and stored.status == "quarantined"):
             return
         if reason is None:
-            for op in ops:
-                if op.action.kind == "move" and op.state == "done":
-                    self._store.set_place(self._account, key, op.arrival)
             self._store.set_status(self._account, key, "done")
         elif reason == "":
             self._store.set_status(self._account, key, "released", "moved by somebody else")

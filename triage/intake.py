@@ -436,8 +436,6 @@ def _settle(visit: Visit, entry: _Entry, actions: Sequence[Action], outcome: Out
         told = f"filed without tags: {outcome.untagged[entry.key]}" if entry.key in outcome.untagged else ""
         if told and told not in report.troubles:
             report.troubles.append(told)
-        if entry.key in outcome.places:
-            store.set_place(name, entry.key, outcome.places[entry.key])
 
 
 def _count(report: Report, verdict: Verdict | None, actions: Sequence[Action]) -> None:

@@ -215,8 +215,8 @@ class Ledger:
                     self._store.write(f"DELETE FROM {table} WHERE account = ? AND key = ?", account, key)  # noqa: S608  # nosec B608
                 self._store.write("UPDATE correction SET text = '' WHERE account = ? AND key = ?", account, key)
                 self._store.write(
-                    "UPDATE op SET payload = x'', state = CASE state WHEN 'held' THEN 'failed' ELSE state END "
-                    "WHERE account = ? AND key = ? AND state != 'planned'",
+                    "UPDATE op SET payload = x'', state = CASE WHEN kind IN ('note', 'draft') AND state IN "
+                    "('held', 'planned') THEN 'failed' ELSE state END WHERE account = ? AND key = ?",
                     account, key,
                 )  # fmt: skip
                 message_id = key.removeprefix("sent ") if key.startswith("sent ") else ""

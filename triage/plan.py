@@ -139,7 +139,6 @@ class Outcome:
     """
 
     failed: Mapping[str, str]
-    places: Mapping[str, Place]
     untagged: Mapping[str, str]
 
 

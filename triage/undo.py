@@ -44,6 +44,12 @@ def _places(store: Store, account: str, done: Sequence[Done]) -> dict[str, Place
     return {key: stored.place for key, stored in found.items() if stored is not None}
 
 
+def _is_home(one: Done, now: Mapping[str, Place]) -> bool:
+    """Whether a message stands where it came from: an undo that was cut short has put it back."""
+    here = now.get(one.action.key)
+    return here is not None and here.folder == one.action.place.folder
+
+
 def undo(session: Session, box: Mailbox, account: str, run: str, this_run: str) -> Undone:
     """Put back a run on one account whose mailbox is open."""
     store = session.store
@@ -52,7 +58,9 @@ def undo(session: Session, box: Mailbox, account: str, run: str, this_run: str) 
     by_key: dict[str, list[Action]] = {}
     for action in undo_plan(store, run, account):
         by_key.setdefault(action.key, []).append(action)
-    moved = {one.action.key for one in store.done_of(run, account) if one.action.kind == "move"}
+    done = store.done_of(run, account)
+    now = _places(store, account, done)
+    moved = {one.action.key for one in done if one.action.kind == "move" and not _is_home(one, now)}
     # Of these no more than our note is taken away.
     away = {key for key, actions in by_key.items() if key in moved and all(one.kind == "remove" for one in actions)}
     left = dict.fromkeys(away, _MOVED)
@@ -66,6 +74,4 @@ def undo(session: Session, box: Mailbox, account: str, run: str, this_run: str) 
                     # What was put back is not filed again: the parent has decided.
                     store.set_status(account, key, "released", _MOVED if key in away else "put back by undo")
                     store.mark_undone(account, key, but=this_run)
-            for key, place in outcome.places.items():
-                store.set_place(account, key, place)
     return Undone(len(by_key) - len(left), left)
