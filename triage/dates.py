@@ -211,8 +211,11 @@ _GLUE = re.compile(
 )
 # What stands between days of which each may be chosen, or each counts.
 _LIST = re.compile(
-    r"\s*(?:[,/&]\s*)?(?:\b(?:or|and|o|u|y|then|either|are|both|on|el|the|of|next week)\b\s*)*", re.IGNORECASE
+    r"\s*(?:[,/&]\s*)?(?:\b(?:or|and|o|u|y|then|either|are|both|on|el|the|of|next week|"
+    r"next|this|este|próximo|próxima)\b\s*)*",
+    re.IGNORECASE,
 )
+_DAYS_BETWEEN = re.compile(r"\s*(?:[-–—]|\b(?:to|through|thru|until|al?|hasta)\b)\s*(?:the\s+|el\s+)?", re.IGNORECASE)
 _OR = re.compile(r"\bor\b|\bo\b|\band\b|\by\b|[,/]")
 _STRETCHES = ("this week", "next week", "end of day")
 _DAY_FOLLOWS = re.compile(
@@ -348,7 +351,7 @@ def _share_hours(days: list[list[Token]], sentence: str) -> set[int]:
         gap = sentence[
             max(token.end for token in first if not token.is_hour) : min(t.start for t in second if not t.is_hour)
         ]
-        if bool(one) == bool(other) or not _LIST.fullmatch(gap):
+        if bool(one) == bool(other) or not (_LIST.fullmatch(gap) or _DAYS_BETWEEN.fullmatch(gap)):
             continue
         if other:
             first.extend(other)
