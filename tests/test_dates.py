@@ -143,6 +143,48 @@ def test_days_as_people_type_them(text: str, day: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("The unit closes a week from tomorrow.", ["2026-01-15"]),
+        ("Bring the model in a fortnight today.", ["2026-01-21"]),
+        ("The poem is for tomorrow week.", ["2026-01-15"]),
+        ("Any day the week after next suits me.", ["2026-01-19"]),
+        ("She has until the end of April.", ["2026-04-30"]),
+        ("It is collected on the last school day of February.", ["2026-02-28"]),
+        ("Tiene hasta finales de marzo.", ["2026-03-31"]),
+        ("Finish it by end of wk.", ["2026-01-09"]),
+        ("The trip is on 20 January. The money is due the Friday before.", ["2026-01-20", "2026-01-16"]),
+        ("The speech is on Thursday 15 January. Upload it the night before.", ["2026-01-15", "2026-01-14"]),
+        ("The test is next Thursday and the oral the day after.", ["2026-01-15", "2026-01-16"]),
+        ("The map is due on January 20. The talk comes a week later.", ["2026-01-20", "2026-01-27"]),
+        ("El examen es el 20 de enero. Repasamos el día antes.", ["2026-01-20", "2026-01-19"]),
+        ("It was hard. He can try again the day after.", []),
+        ("Set 2 is due Apr 30, set 3 May 7.", ["2026-04-30", "2026-05-07"]),
+    ],
+)
+def test_a_day_told_from_another(text: str, days: list[str]) -> None:
+    """From today, from the end of a month, or from the day that was named before it."""
+    assert [due.day.isoformat() for due in find_dates(text, WRITTEN, day_first=False)] == days
+
+
+@pytest.mark.parametrize(
+    ("text", "moments"),
+    [
+        ("Tryouts are Monday, March 9 to Wednesday, March 11, 3:15-5.", ["2026-03-09T15:15", "2026-03-11T15:15"]),
+        ("Visits are from Wednesday 3rd to Friday 5th June, 9am to 2pm.", ["2026-06-03T09:00", "2026-06-05T09:00"]),
+        ("Del martes 6 al viernes 9 de octubre, a las 9:30.", ["2026-10-06T09:30", "2026-10-09T09:30"]),
+        ("We could do this Thursday or next Tuesday at 10:20.", ["2026-01-08T10:20", "2026-01-13T10:20"]),
+        ("Set-up is Saturday, March 14, 9 to noon.", ["2026-03-14T09:00"]),
+        ("Come on March 15, 2 to 4.", ["2026-03-15T14:00"]),
+        ("Tues 20 Jan 9.15 or Wed 21 Jan 3.40.", ["2026-01-20T09:15", "2026-01-21T15:40"]),
+    ],
+)
+def test_the_hours_of_a_span_of_days(text: str, moments: list[str]) -> None:
+    """They are those of its first day too; two hours after a day are no days of the month."""
+    assert [at[:16] for at, _ in found(text) if "T" in at] == moments
+
+
+@pytest.mark.parametrize(
     ("text", "day_first", "expected"),
     [
         ("Test on 9/12.", False, date(2026, 9, 12)),

@@ -100,7 +100,7 @@ MINUTOS = {
 }
 PERIODS = (
     "this week", "end of week", "next week", "end of next week", "weekend", "end of month", "end of day",
-    "right away", "halloween", "valentine",
+    "right away", "halloween", "valentine", "week after next",
 )  # fmt: skip
 
 
@@ -117,9 +117,12 @@ _AND = r"(?:\s*(?:,|&|/|\b(?:and|or|y|o|u)\b))+\s*(?:the\s+|el\s+)?"
 _TO = r"\s*(?:-|–|—|\b(?:to|through|thru|until|al?)\b)\s*(?:the\s+|el\s+)?"
 _NO_COUNT = r"(?!\s*(?:[:.h/%]\d|h\s\d|[-–]\d|[ap]\.?\s?m\b|de la (?:tarde|mañana|noche)|(?:min|hs|hrs|hours|horas)\b))"
 _HOUR = r"(?:1[0-2]|0?[1-9])"
+# "March 15, 2 to 4" is one day and its hours.
+_NO_HOURS = r"(?!,\s*(?:1[0-2]|[1-9])\s*(?:-|–|\b(?:to|until|till)\b)\s*(?:1[0-2]|[1-9]|noon)\b)"
 # 24 hours only with minutes, with "hs", or in Spanish after "a las".
 _TIME = r"(?:(?:2[0-3]|1\d|0?\d)[:.][0-5]\d|(?:2[0-3]|1\d|0?\d)\s?h\s?[0-5]\d)"
 _WORD = rf"(?:{_either(HOURS)})"
+_ENDS = r"(?=\s*[.,;:!?)]|\s*$|\s+(?:that|and|so|for|as)\b)"
 _AM_PM = r"(?:\s*[ap]\.?\s?m\b\.?)?"
 _SAID = r"(?:\s*(?P<half>[ap])\.?\s?m\b\.?|(?!\w))"
 _UP_TO = r"\s*(?:-|–|—|\b(?:to|until|till|a|hasta)\b)\s*(?:las\s+)?"
@@ -127,7 +130,7 @@ _TO_HOUR = r"\s*(?:-|–|—|\b(?:to|and|until|till|y|a|hasta)\b)\s*(?:las\s+)?"
 _BETWEEN = r"(?<=\bbetween )|(?<=\bfrom )|(?<=\bentre )|(?<=\bentre las )|(?<=\bde )|(?<=\bde las )"
 # What may follow a bare number that is an hour: "after 3 suits me", but not "after 3 attempts".
 _STANDS = (
-    r"(?=\s*$|\s*[.,;:?!)\]–—/]|\s+(?:today|tomorrow|tonight|this|that|on|in|or|and|if|when|for|please|so|with|because|"
+    r"(?=\s*$|\s*[.,;:?!)\]–—/]|\s+(?:today|tomorrow|tonight|tonite|this|that|on|in|or|and|if|when|for|please|so|with|because|"
     r"as|until|till|to|at|but|works?|suits?|is|it|would|will|the|before|after|every|any|each|by|both|either|either|"
     r"next|sharp|unless|then|than|rather|instead|his|her|their|my|our|we|you|i|she|he|they|los|hoy|mañana|"
     rf"el|la|o|u|y|de|en|para|por|si|del|que|tmrw|tomorow)\b|\s+{WEEKDAY}|ish\b)(?![.,]\d)"
@@ -140,8 +143,17 @@ _COUNTS = (
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("iso", r"\b20\d\d-\d\d-\d\d\b"),
     # "April 8, 9 or 10", "October 20-24": one month for several days.
-    ("month_days", rf"{_MONTH}\s+{_NTH}\b(?!:\d)(?:(?:{_AND}|{_TO}){_NTH}\b{_NO_COUNT}(?!\s+{_MONTH}))+{_YEAR}"),
+    (
+        "month_days",
+        rf"{_MONTH}\s+{_NTH}\b(?!:\d)(?:{_NO_HOURS}(?:{_AND}|{_TO}){_NTH}\b{_NO_COUNT}(?!\s+{_MONTH}))+{_YEAR}",
+    ),
     ("days_month", rf"(?<![\d.:/])\b{_NTH}(?:(?:{_AND}|{_TO}){_NTH}\b)+\s+(?:of\s+|de\s+)?{_MONTH}{_YEAR}"),
+    # "Wednesday 3rd to Friday 5th September": the month is that of both.
+    (
+        "weekday_of_month",
+        rf"{WEEKDAY}\.?,?\s+(?:the\s+)?{_NTH}\b(?=(?:{_TO}|{_AND}){WEEKDAY}\.?,?\s+(?:the\s+)?{_NTH}\s+(?:of\s+|de\s+)?(?P<month>{_MONTH}))",
+    ),
+    ("month_end", rf"\b(?:end|last(?:\s+(?:school\s+)?day)?)\s+of\s+{_MONTH}|\bfin(?:al)?(?:es)?\s+de\s+{_MONTH}"),
     # "viernes 5", "Thursday 24th": the number belongs to the day, unless a month, an hour or a count follows.
     (
         "weekday_day",
@@ -153,8 +165,12 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         rf"{WEEKDAY}\s+week\b|\b(?:a\s+week|una?\s+semana)\s+(?:(?:from|on)\s+)?(?:this\s+)?{WEEKDAY}"
         rf"|\b(?:two|three|2|3)\s+weeks\s+(?:from|on)\s+(?:this\s+)?{WEEKDAY}|\bdel\s+{WEEKDAY}\s+en\s+(?:ocho|quince)\b",
     ),
+    ("same_day", rf"\bthe\s+{WEEKDAY}\s+before{_ENDS}"),
     ("weekday", rf"{WEEKDAY}\.?|\b(?:{_either(WEEKDAYS)})(?=['’]?s\s+(?:quiz|test|lesson|class|period)\b)"),
-    ("month_day", rf"{_MONTH}\s+{_NTH}\b(?!:\d){_YEAR}|\b{_NTH}\s+(?:of\s+|de\s+)?{_MONTH}{_YEAR}"),
+    (
+        "month_day",
+        rf"{_MONTH}\s+{_NTH}\b(?!:\d){_YEAR}|\b{_NTH}\s+(?:of\s+|de\s+)?{_MONTH}(?!\s+{_NTH}\b{_NO_COUNT}(?!\.\d)){_YEAR}",
+    ),
     # Not 24/7, 3/4 cup, 18/20 on a test: what follows and precedes is looked at when it is read.
     (
         "numeric",
@@ -167,18 +183,23 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "same_day",
         r"\b(?:that|the\s+same)\s+(?:same\s+)?(?:day|evening|afternoon|morning|night)\b"
+        rf"|\bthe\s+(?:day|night|evening)\s+before{_ENDS}"
+        r"|\bthe\s+(?:day\s+after(?:\s+that)?(?!\s+tom)|(?:next|following)\s+day)\b|\ba\s+week\s+(?:later|after\s+that)\b"
+        r"|\b(?:el|un)\s+día\s+(?:antes|anterior|previo|después|siguiente)\b|\bal\s+(?:otro\s+día|día\s+siguiente)\b"
+        r"|\buna\s+semana\s+(?:después|más\s+tarde)\b"
         r"|\b(?:ese|el)\s+mismo\s+día\b|\besa\s+(?:misma\s+)?(?:tarde|noche|mañana)\b",
     ),
     (
         "distance",
         rf"\b(?:in|within|dentro de|en)\s+(?:the\s+next\s+)?(?:a|un|una|\d{{1,2}}|{_WORD}|a couple of)\s+"
         r"(?:school\s+|working\s+|business\s+)?(?:days?|weeks?|hours|días?|semanas?|horas)\b(?:\s+(?:hábiles|de clases?))?"  # noqa: E501
-        rf"|\b(?:a|one|two|three|\d{{1,2}})\s+(?:days?|weeks?)\s+from\s+(?:today|now|tomorrow)\b"
+        rf"|\b(?:a|one|two|three|\d{{1,2}})\s+(?:days?|weeks?|fortnight)\s+from\s+(?:today|now|tomorrow)\b"
+        r"|\ba\s+(?:week|fortnight)\s+(?:today|tomorrow)\b|\b(?:today|tomorrow)\s+week\b"
         r"|\bde\s+(?:hoy|mañana)\s+en\s+(?:ocho|quince)\b",
     ),
     (
         "period",
-        r"\bend\s+of\s+next\s+week\b|\b(?:the\s+)?end\s+of\s+(?:the\s+|this\s+)?(?:week|month)\b|\bthis\s+week\b(?!end)"
+        r"\bend\s+of\s+next\s+week\b|\bthe\s+week\s+after\s+next\b|\b(?:the\s+)?end\s+of\s+(?:the\s+|this\s+)?(?:week|wk|month)\b|\bthis\s+week\b(?!end)"
         r"|\bnext\s+w(?:ee)?k\b|\b(?:this|the)\s+weekend\b|\b(?:esta\s+semana|este\s+fin\s+de\s+semana|el\s+fin\s+de\s+semana)\b"
         r"|\bla\s+(?:próxima\s+semana|semana\s+(?:próxima|entrante|que\s+viene))\b|\bfin(?:al)?(?:es)?\s+de(?:l)?\s+(?:este\s+)?mes\b"
         r"|\bend\s+of\s+(?:the\s+)?(?:school\s+)?day\b|\b(?:right|straight)\s+away\b|\b(?:right\s+)now\b|\bcall\s+us\s+now\b"
@@ -233,6 +254,6 @@ TOKENS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _
 SPEAKS = re.compile(
     rf"\d|\b(?:{_either(WEEKDAYS)}|{_either(HOURS)}|{_either(MONTHS)}|tom+or+ow|tmro?w|tmw|tmr|ton(?:ight|ite)|today|hoy|"
     r"mñn|ma[nñ]ana|esta|noon|midday|mediodía|week|weekend|wk|semana|mes|month|now|away|as soon as|"
-    r"ahora|apenas|hallowe\W?en|valentine\W?s?|same|misma|mismo|esa|end of|this|the|ese|days?|weeks?|hours|días|horas)\b",  # noqa: E501
+    r"ahora|apenas|hallowe\W?en|valentine\W?s?|same|misma|mismo|esa|end of|this|the|ese|days?|weeks?|hours|días?|horas)\b",  # noqa: E501
     re.IGNORECASE,
 )

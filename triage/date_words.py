@@ -30,8 +30,9 @@ class Token:
     """A word or two that speak of time; `numbers` are, by kind:
 
     weekday (0 to 6) · weekday_day (weekday, day of month) · weekday_later (weekday, weeks) ·
-    month_day (month, day, year or 0) · numeric (first, second, year or 0) · ordinal (day of month) · relative (days from today) · distance (days,
-    1 if only school days count) · period (a number of `PERIODS`) · clock (hour, minute, then the same of the end of a
+    month_day (month, day or 0 for its last, year or 0) · numeric (first, second, year or 0) · ordinal (day of month) · relative (days from today) · distance (days,
+    1 if only school days count) · period (a number of `PERIODS`) · same_day (days after the
+    one that was named, and the weekday of "the Friday before") · clock (hour, minute, then the same of the end of a
     span of hours, or -1, and its half of the day: 0 not said, 1 a.m., 2 p.m.).
 
     `part` is "first" or "last" at the ends of a span of days. `lead` and `follow` are what stands before and after.
@@ -146,6 +147,15 @@ def _month_day(_kind: str, match: re.Match[str]) -> Iterator[Token]:
     yield _token("month_day", match, _all_of(MONTHS, match.group())[0], numbers[0], year)
 
 
+def _weekday_of_month(_kind: str, match: re.Match[str]) -> Iterator[Token]:
+    month = _all_of(MONTHS, match.group("month"))[0]
+    yield _token("month_day", match, month, _numbers(match.group())[0], 0)
+
+
+def _month_end(_kind: str, match: re.Match[str]) -> Iterator[Token]:
+    yield _token("month_day", match, _all_of(MONTHS, match.group())[-1], 0, 0)
+
+
 def _numeric(_kind: str, match: re.Match[str]) -> Iterator[Token]:
     numbers = _numbers(match.group())
     year = numbers[2] + (2000 if numbers[2] < 100 else 0) if len(numbers) > 2 else 0
@@ -154,25 +164,37 @@ def _numeric(_kind: str, match: re.Match[str]) -> Iterator[Token]:
 
 
 def _same(kind: str, match: re.Match[str]) -> Iterator[Token]:
-    yield _token("same_time" if kind == "same_time" else "same_day", match)
+    if kind == "same_time":
+        yield _token("same_time", match)
+    else:
+        text = match.group().lower()
+        shift = next((days for pattern, days in _SHIFTS if re.search(pattern, text)), 0)
+        yield _token("same_day", match, shift, *_all_of(WEEKDAYS, text))
+
+
+# How many days lie between the day that was named and "the day before", "a week later".
+_SHIFTS = (
+    (r"week|semana", 7),
+    (r"\bbefore$|antes|anterior|previo", -1),
+    (r"\bafter\b|next|following|después|siguiente|otro", 1),
+)
 
 
 def _distance(_kind: str, match: re.Match[str]) -> Iterator[Token]:
     text = match.group().lower()
-    counts = _numbers(text) or [AMOUNTS[word] for word in re.findall(r"[^\W\d_]+", text) if word in AMOUNTS] or [2]
+    named = [AMOUNTS[word] for word in re.findall(r"[^\W\d_]+", text) if word in AMOUNTS]
+    counts = _numbers(text) or named or [1 if text.endswith(" week") else 2]
     amount = counts[0]
     if late := re.search(r"(ocho|quince)$", text):
         # "De hoy en ocho" counts today, and so is a week.
         amount = (7 if late[1] == "ocho" else 14) + ("mañana" in text)
-    unit = 7 if re.search(r"week|semana", text) else 1
+    unit = 14 if "fortnight" in text else 7 if re.search(r"week|semana", text) else 1
     if re.search(r"hours|horas", text):
         if amount < 24:
             return
         amount = round(amount / 24)
-    if text.endswith("from tomorrow"):
-        amount += 1
     at_school = re.search(r"school|working|business|hábiles|clase", text) is not None
-    yield _token("distance", match, amount * unit, int(at_school))
+    yield _token("distance", match, amount * unit + ("tomorrow" in text), int(at_school))
 
 
 def _period(_kind: str, match: re.Match[str]) -> Iterator[Token]:
@@ -185,9 +207,10 @@ def _period(_kind: str, match: re.Match[str]) -> Iterator[Token]:
 
 _PERIOD_WORDS = (
     ("end of next week", r"end of next week"),
-    ("end of week", r"end of (?:the |this )?week"),
+    ("end of week", r"end of (?:the |this )?w(?:ee)?k"),
     ("end of month", r"end of .*month|mes$"),
     ("end of day", r"day$(?<!s day)"),
+    ("week after next", r"after next"),
     ("weekend", r"weekend|fin de semana"),
     ("next week", r"next w|próxima|entrante|viene"),
     ("this week", r"this week|esta semana"),
@@ -281,6 +304,8 @@ _READERS: dict[str, _Reader] = {
     "weekday_day": _weekday,
     "weekday_later": _weekday,
     "weekday": _weekday,
+    "weekday_of_month": _weekday_of_month,
+    "month_end": _month_end,
     "month_day": _month_day,
     "numeric": _numeric,
     "same_time": _same,

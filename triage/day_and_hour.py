@@ -57,9 +57,17 @@ def _day(token: Token, around: Around, weekday: int | None) -> date | None:
         "relative": lambda: today + timedelta(days=numbers[0]),
         "distance": lambda: _distance(numbers[0], today, at_school=bool(numbers[1])),
         "period": lambda: _period(PERIODS[numbers[0]], today),
-        "same_day": lambda: around.earlier,
+        "same_day": lambda: _from_named(numbers, around.earlier),
     }
     return read[token.kind]()
+
+
+def _from_named(numbers: Sequence[int], named: date | None) -> date | None:
+    """The day that was named, or one told from it: "the day before", "the Friday before", "a week later"."""
+    if named is None or not numbers:
+        return named
+    day = named + timedelta(days=numbers[0])
+    return day - timedelta(days=(day.weekday() - numbers[1]) % 7) if len(numbers) > 1 else day
 
 
 def _date(year: int, month: int, day: int) -> date | None:
@@ -106,6 +114,9 @@ def _weekday_day(weekday: int, day: int, today: date) -> date:
 
 def _month_day(numbers: Sequence[int], today: date) -> date | None:
     month, day, year = numbers
+    if not day:
+        first = _in_school_year(today, month, 28)
+        return first and (first + timedelta(days=4)).replace(day=1) - timedelta(days=1)
     return _date(year, month, day) if year else _in_school_year(today, month, day)
 
 
@@ -158,6 +169,7 @@ def _period(name: str, today: date) -> date | None:
         "this week": friday,
         "end of week": friday,
         "next week": _monday_after(today),
+        "week after next": _monday_after(today) + timedelta(weeks=1),
         "end of next week": _monday_after(today) + timedelta(days=4),
         "weekend": today + timedelta(days=6 - today.weekday()),
         "end of month": (today.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1),
