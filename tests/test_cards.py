@@ -441,7 +441,7 @@ def test_a_newsletter_gives_its_dates_and_nothing_else(labels: tuple[Label, ...]
 def test_a_newsletter_without_a_date_and_one_that_may_speak_of_safety(language: Language) -> None:
     """Nothing to note; and a line that may concern safety is shown, without alarm or with it."""
     news = verdict(labels=(), primary="other_school", flags=("bulk",), evidence=())
-    assert card_of(news, language).document.endswith({"en": "No date to keep.", "es": "que guardar."}[language])
+    assert card_of(news, language).document.endswith({"en": "No date to keep.", "es": "No trae fecha."}[language])
     lice = replace(news, flags=("bulk", "safety"), evidence=(FAINTED,), doubted=("safety",))
     card = card_of(lice, language)
     assert card.situation == "newsletter"
