@@ -560,3 +560,31 @@ def test_a_mixture_that_is_certain_is_not_called_unclear() -> None:
     assert situation_of(replace(mixed, scores=scores | {"meeting_request": 0.6})) == "unsure"
     assert situation_of(replace(mixed, sender="unknown")) == "unsure"
     assert situation_of(replace(mixed, labels=("behavior",))) == "unsure"
+
+
+# --- What a reply repeats ------------------------------------------------------------------------------------
+
+
+@languages
+@pytest.mark.parametrize(
+    ("said", "repeated"),
+    [
+        (
+            "This is to inform you that Maya has not handed in her maths and science notebooks despite reminders",
+            "Maya has not handed in her maths and science notebooks despite reminders",
+        ),
+        (
+            "Quería comentarle que Maya lleva tres semanas sin entregar la libreta",
+            "Maya lleva tres semanas sin entregar",
+        ),
+        ("Maya has been given half an hour of detention on Wednesday 25/11 for a third late homework in maths", None),
+        ("Maya " + "did one long thing after another thing of the same kind " * 4, ""),
+    ],
+)
+def test_a_reply_repeats_a_whole_thing_or_nothing(said: str, repeated: str | None, language: Language) -> None:
+    """No opening that says nothing, no sentence that breaks off in its middle."""
+    reply = card_of(verdict(labels=("homework",), evidence=(Evidence("homework", said),)), language).reply
+    quoted = [*re.findall("[“«]([^”»]+)[”»]", reply), ""][0]
+    assert "…" not in reply
+    assert quoted.startswith(said if repeated is None else repeated)
+    assert bool(quoted) == (repeated != "")

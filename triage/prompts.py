@@ -372,7 +372,7 @@ def _family(verdict: Verdict, config: Config) -> list[str]:
 
 
 def _quote(text: str, wording: Wording) -> str:
-    return wording.quoted(text, 80) if text else ""
+    return wording.quoted(text, 140) if text else ""
 
 
 def _times(verdict: Verdict, situation: str, wording: Wording, around: Around, by: date) -> dict[str, Any]:

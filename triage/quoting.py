@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from triage.classify import Evidence, Primary, Verdict
 from triage.draft import other_children
+from triage.lexicon import entries
 from triage.text import one_line
 
 
@@ -49,7 +50,13 @@ def evidence_of(verdict: Verdict, label: str, family: Sequence[str]) -> str:
     if not said or (label != "praise" and other_children(said, family)):
         # What the parent asks or answers names no other family's child, and what else was said is not what it is about.
         return ""
-    return _clause(one_line(said, 2000))
+    # A teacher who reads half of their own sentence in an answer wonders at it.
+    whole = (
+        _clause(one_line(text, 2000))
+        for text in (said, *texts)
+        if label == "praise" or not other_children(text, family)
+    )
+    return next(filter(None, whole), "")
 
 
 def reproaches(text: str) -> bool:
@@ -58,16 +65,23 @@ def reproaches(text: str) -> bool:
 
 
 def _clause(text: str) -> str:
-    """A long sentence cut where it pauses, marked as cut; never where what follows takes back what stands before."""
+    """What a sentence has to say, whole; a long one up to where it pauses, marked as cut, or empty.
+
+    It is never cut where what follows takes back what stands before.
+    """
     text = _JOINS.sub("", _GREETING.sub("", text))
-    if len(text) <= _REPEATED or _DENIES.search(text):
+    begun = _OPENING.match(text)
+    text = text[begun.end() :] if begun else text
+    if len(text) <= _REPEATED:
         return text
-    ends = [match.start() for match in _PAUSES.finditer(text) if _REPEATED // 3 <= match.start() <= _REPEATED]
-    return f"{text[: ends[-1]]} …" if ends else text
+    cuts = () if _DENIES.search(text) else _PAUSES.finditer(text)
+    ends = [match.start() for match in cuts if _REPEATED // 4 <= match.start() <= _REPEATED]
+    return f"{text[: ends[-1]]} …" if ends else ""
 
 
 # A quotation of fewer words than this says little; one of more letters than that is cut when it is repeated.
-_SENTENCE, _REMARK, _REPEATED = 4, 6, 80
+_SENTENCE, _REMARK, _REPEATED = 4, 6, 120
+_OPENING = re.compile(rf"(?:{'|'.join(entries('openings'))})", re.IGNORECASE)
 _WHY = re.compile(r"\bwhy\b|\bpor qué\b", re.IGNORECASE)
 _GREETING = re.compile(
     r"\A\W*(?i:hi|hello|hey|good (?:morning|afternoon|evening)|hola|buen[oa]s (?:d[ií]as|tardes|noches))\b"
