@@ -1,8 +1,10 @@
 """A disk that is full at any moment: the pass ends with one sentence, and the next one puts everything right."""
 
 import resource
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,10 +25,10 @@ def a_home(server: Dovecot, folder: Path) -> Household:
     return home
 
 
-def once_within(home: Household, size: int) -> "subprocess.CompletedProcess[str]":
-    """A pass whose files may not grow beyond `size` octets; Python ignores SIGXFSZ, so that a write fails instead."""
+def run_within(home: Household, size: int, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A command whose files may not grow beyond `size` octets; Python ignores SIGXFSZ: a write fails instead."""
     return subprocess.run(
-        home.command("once"),
+        home.command(*arguments),
         capture_output=True,
         text=True,
         timeout=300,
@@ -45,7 +47,7 @@ def test_a_full_disk_loses_nothing(dovecot: Dovecot, tmp_path: Path) -> None:
     failed = 0
     for step in range(0, 200, 40):
         home = a_home(dovecot, tmp_path / str(step))
-        done = once_within(home, step * 1024)
+        done = run_within(home, step * 1024, "once")
         assert "Traceback" not in done.stderr
         assert set(places(home)) == set(golden)
         if done.returncode:
@@ -56,3 +58,24 @@ def test_a_full_disk_loses_nothing(dovecot: Dovecot, tmp_path: Path) -> None:
         assert places(home) == golden
         assert note_count(home) == notes
     assert failed >= 3, failed
+
+
+def rows_of(home: Household) -> dict[str, int]:
+    with closing(sqlite3.connect(home.state / "state.db")) as db:
+        return {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("message", "op", "record")}
+
+
+@pytest.mark.parametrize("size", [0, 60, 130])
+def test_a_state_that_cannot_be_made_anew_stands_as_it_was(dovecot: Dovecot, tmp_path: Path, size: int) -> None:
+    """On a full disk the rebuilding ends with one sentence, and takes nothing away; with room it takes all over."""
+    home = a_home(dovecot, tmp_path / "home")
+    assert home.run("once").returncode == 0
+    before = rows_of(home)
+    done = run_within(home, size * 1024, "doctor", "--rebuild")
+    assert done.returncode != 0
+    assert "stands as it was" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert rows_of(home) == before
+    assert not [path for path in home.state.iterdir() if path.name.startswith(("rebuilding", "state.db."))]
+    assert home.run("doctor", "--rebuild").returncode == 0
+    assert rows_of(home) == before

@@ -1,11 +1,13 @@
 """A state that is damaged: set aside, and a new one begun with what can still be read of it."""
 
+import shutil
 import sqlite3  # noqa: TID251 - to read what the store cannot open
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
+from triage.errors import StoreError
 from triage.store import Store, reported
 
 _NAME = "state.db"
@@ -15,15 +17,36 @@ def rebuild(folder: Path, moment: datetime) -> tuple[Path, int]:
     """Set a state aside and begin a new one with every row of the old that can still be read: (the old, rows).
 
     How far the folders were looked at is not carried over, so that the next pass looks at everything anew; a message
-    whose row was saved is known and not handled twice. Raises `StoreError`.
+    whose row was saved is known and not handled twice. Raises `StoreError`; the old state then stands as it was.
     """
-    aside = folder / f"{_NAME}.{moment:%Y%m%dT%H%M%S}"
-    with reported(aside):
-        for end in ("-wal", "-shm", ""):
-            with suppress(FileNotFoundError):
-                (folder / f"{_NAME}{end}").rename(f"{aside}{end}")
-        with Store(folder) as new, closing(sqlite3.connect(aside)) as old:
-            return aside, _take_over(old, new)
+    damaged, aside, begun = folder / _NAME, folder / f"{_NAME}.{moment:%Y%m%dT%H%M%S}", folder / "rebuilding"
+    try:
+        shutil.rmtree(begun, ignore_errors=True)
+        with reported(damaged):
+            with Store(begun) as new, closing(sqlite3.connect(damaged)) as old:
+                rows = _take_over(old, new)
+            if (begun / f"{_NAME}-wal").exists():
+                # What could not be brought from the log into the file would be lost with the log.
+                raise sqlite3.OperationalError("disk full")
+            _take_place(begun / _NAME, damaged, aside)
+    except StoreError as error:
+        raise StoreError(f"{error}; the old state stands as it was") from None
+    finally:
+        shutil.rmtree(begun, ignore_errors=True)
+    return aside, rows
+
+
+def _take_place(new: Path, old: Path, aside: Path) -> None:
+    """The new file in place of the old one, at one stroke: at no moment is there none."""
+    for end in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            Path(f"{old}{end}").rename(f"{aside}{end}")
+    try:
+        aside.hardlink_to(old)
+    except OSError:
+        # A file system without links.
+        old.rename(aside)
+    new.replace(old)
 
 
 def _take_over(old: sqlite3.Connection, new: Store) -> int:
