@@ -1,8 +1,10 @@
 """A disk that is full at any moment: the pass ends with one sentence, and the next one puts everything right."""
 
 import resource
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,10 +25,13 @@ def a_home(server: Dovecot, folder: Path) -> Household:
     return home
 
 
-def once_within(home: Household, size: int) -> "subprocess.CompletedProcess[str]":
-    """A pass whose files may not grow beyond `size` octets; Python ignores SIGXFSZ, so that a write fails instead."""
+def once_within(home: Household, size: int, *command: str) -> "subprocess.CompletedProcess[str]":
+    """A pass, or another command, whose files may not grow beyond `size` octets.
+
+    Python ignores SIGXFSZ, so that a write fails instead.
+    """
     return subprocess.run(
-        home.command("once"),
+        home.command(*(command or ("once",))),
         capture_output=True,
         text=True,
         timeout=300,
@@ -56,3 +61,37 @@ def test_a_full_disk_loses_nothing(dovecot: Dovecot, tmp_path: Path) -> None:
         assert places(home) == golden
         assert note_count(home) == notes
     assert failed >= 3, failed
+
+
+def held(home: Household) -> dict[str, list[tuple[object, ...]]]:
+    """What a state tells that no mailbox does."""
+    with closing(sqlite3.connect(home.state / "state.db")) as state:
+        return {
+            table: state.execute(f"SELECT * FROM {table} ORDER BY rowid").fetchall()
+            for table in ("message", "op", "correction", "record", "sender")
+        }
+
+
+def test_a_rebuilding_on_a_full_disk_leaves_the_old_state(dovecot: Dovecot, tmp_path: Path) -> None:
+    """Wherever it stops, the old one stands in its place; once there is room, no row of it is missing."""
+    home = a_home(dovecot, tmp_path / "home")
+    assert home.run("once").returncode == 0
+    with dovecot.client(home.user) as client:
+        client.select_folder("School/Homework")
+        client.move(client.search(["NOT", "HEADER", "X-Triage", "note"]), "School/Praise")
+    assert home.run("once").returncode == 0
+    before, failed = held(home), 0
+    assert before["correction"]
+    for step in range(0, 200, 40):
+        done = once_within(home, step * 1024, "doctor", "--rebuild")
+        assert "Traceback" not in done.stderr
+        assert held(home) == before
+        assert not (home.state / "rebuilding").exists()
+        if "was made anew" not in done.stderr:
+            failed += 1
+            assert (done.returncode, len(done.stderr.strip().splitlines())) == (1, 1), done.stderr
+            assert done.stderr.strip().endswith("the old state stands as it was")
+            assert not list(home.state.glob("state.db.*"))
+    assert failed >= 3, failed
+    assert home.run("doctor", "--rebuild").returncode == 0
+    assert held(home) == before
