@@ -127,6 +127,43 @@ def test_without_tags_a_note_tells(dovecot_bare: Dovecot, tmp_path: Path) -> Non
     assert (note_count(home), home.contents()) == (1, {"INBOX": 2})
 
 
+@pytest.mark.parametrize("killed", [False, True], ids=["whole", "killed meanwhile"])
+def test_without_tags_a_note_that_was_left_behind_tells_what_was_taken_back(
+    household: Household, *, killed: bool
+) -> None:
+    """It stands where the mail was filed; what comes anew is filed as ever."""
+    household.write_config("[filing]\ntags = false\n")
+    household.deliver(a_mail("homework", number=233), a_mail("behavior", number=234))
+    once(household)
+    take(household, "School/Homework", "INBOX")
+    found, notes = places(household), note_count(household)
+    assert found["<homework-233@test.example>"][0] == "INBOX"
+    shutil.rmtree(household.state)
+    if killed:
+        process = subprocess.Popen(household.command("once"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(1.5)
+        process.kill()
+        process.wait()
+    for _ in range(2):
+        report = once(household)
+        assert [report[name] for name in ("filed", "review", "failed", "corrections")] == [0] * 4
+    assert (places(household), note_count(household)) == (found, notes)
+    household.deliver(a_mail("praise", number=235))
+    assert once(household)["filed"] == 1
+
+
+def test_without_tags_what_an_earlier_mail_of_a_thread_says_is_filed(household: Household) -> None:
+    """The note beside an answer names the whole thread, and stands beside that one mail alone."""
+    household.write_config("[filing]\ntags = false\n")
+    thread = "In-Reply-To: <homework-237@test.example>\r\nReferences: <homework-237@test.example>\r\n"
+    household.deliver(thread.encode() + a_mail("homework", number=238))
+    once(household)
+    assert note_count(household) == 1
+    shutil.rmtree(household.state)
+    household.deliver(a_mail("homework", number=237))
+    assert once(household)["filed"] == 1
+
+
 def test_a_draft_has_one_note(household: Household) -> None:
     """Beside a draft that answers a teacher stands the note of the state that was lost."""
     household.write_config("[prompts]\ncheck_drafts = true\n")

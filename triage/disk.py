@@ -26,6 +26,17 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
         with suppress(OSError):
             beside.unlink()
         raise
+    sync_name(path)
+
+
+def sync_whole(path: Path) -> None:
+    """When this returns, what a file holds is on disk. Raises `OSError`."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def sync_name(path: Path) -> None:
+    """When this returns, the name of a file is on disk. Raises `OSError`."""
     if os.name == "posix":
         # Else a machine that loses its power may still know the old file by that name.
         folder = os.open(path.parent, os.O_RDONLY)

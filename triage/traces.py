@@ -2,11 +2,11 @@
 
 A state that was lost, or begun anew because it was damaged, is made from the mailbox itself. What stands in a folder of
 ours was filed. What stands in the watched folder with our tag, or beside a note of ours, was dealt with there, or the
-parent took it back: either way it is theirs.
+parent took it back: either way it is theirs. So is what stands there while its note stands in a folder of ours.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -34,14 +34,18 @@ def take_up(visit: Visit, watched: Selected) -> None:
     # First what is settled: at Gmail it may stand under another label of ours, too.
     folders: dict[str, Role | None] = {visit.abilities.done: None} if visit.abilities.done else {}
     folders |= {folder: role for role, folder in visit.abilities.folders.items()}
+    left = set[str]()
     for folder, role in folders.items():
-        _take_up_folder(visit, folder, role)
-    _take_up_watched(visit)
+        _take_up_folder(visit, folder, role, left)
+    _take_up_watched(visit, left)
     ledger.set_taken_up(name, watched)
 
 
-def _take_up_folder(visit: Visit, folder: str, role: Role | None) -> None:
-    """A filing folder, whose `role` says what its mail is; without one, the folder of what is settled."""
+def _take_up_folder(visit: Visit, folder: str, role: Role | None, left: set[str]) -> None:
+    """A filing folder, whose `role` says what its mail is; without one, the folder of what is settled.
+
+    To `left` is added beside which messages the notes there were put.
+    """
     new: list[int] = []
 
     def look() -> None:
@@ -53,15 +57,20 @@ def _take_up_folder(visit: Visit, folder: str, role: Role | None) -> None:
     for start in range(0, len(new), _STRETCH):
         # Where the line breaks in one stretch, the others are taken up all the same.
         uids = new[start : start + _STRETCH]
-        look_into(visit, folder, f"traces from {uids[0]}", partial(_take_up_filed, visit, uids, role))
+        look_into(visit, folder, f"traces from {uids[0]}", partial(_take_up_filed, visit, uids, role, left))
 
 
-def _take_up_filed(visit: Visit, uids: Sequence[int], role: Role | None) -> None:
+def _take_up_filed(visit: Visit, uids: Sequence[int], role: Role | None, left: set[str]) -> None:
     store, name, selected = visit.work.store, visit.work.account.name, visit.box.selected
     if selected is None:
         return
     labelled = visit.box.labels(uids, readable=True) if visit.abilities.tags == "labels" else {}
-    for fetched, judged in _read(visit, uids):
+    for fetched, judged in _judged(visit, uids):
+        if judged.ours:
+            # The message itself; what it answers in its turn may be new.
+            left.update(one.strip("<>") for one in judged.answers[:1])
+        if not _is_new(visit, fetched, judged):
+            continue
         tags = fetched.summary.flags | labelled.get(fetched.summary.uid, frozenset())
         with store.transaction():
             _save(visit, selected, fetched, judged, "done" if role else "released", filed=role not in (None, "review"))
@@ -73,7 +82,7 @@ def _take_up_filed(visit: Visit, uids: Sequence[int], role: Role | None) -> None
                 store.set_labels(name, fetched.key, _primary(visit, judged, tags, role), labels)
 
 
-def _take_up_watched(visit: Visit) -> None:
+def _take_up_watched(visit: Visit, left: Collection[str]) -> None:
     selected, box = visit.box.select(visit.work.account.folder), visit.box
     headers, tags = dict[int, Answer](), dict[int, frozenset[str]]()
 
@@ -90,8 +99,16 @@ def _take_up_watched(visit: Visit) -> None:
     noted = frozenset[str]().union(*(header.answered for header in headers.values() if header.ours == "note"))
     ours = _tags_of(visit)
     tagged = {uid for uid, flags in tags.items() if flags & ours}
+    noted |= {one for one in {header.message_id for header in headers.values()} if _was_taken_back(visit, one, left)}
     dealt_with = [uid for uid, header in headers.items() if uid in tagged or header.message_id in noted - {""}]
     _in_turn(visit, selected, dealt_with, record, shown=bool(headers))
+
+
+def _was_taken_back(visit: Visit, message_id: str, left: Collection[str]) -> bool:
+    """Whether a note for it was `left` in a folder of ours, and the message itself stands in none: not its copy."""
+    name, watched = visit.work.account.name, visit.work.account.folder
+    rows = visit.work.store.by_message_id(message_id) if message_id.strip("<>") in left else None
+    return rows is not None and all(row.place.folder == watched for row in rows if row.account == name)
 
 
 def _was_never_moved(visit: Visit, watched: Selected, uids: Sequence[int]) -> None:
@@ -146,14 +163,20 @@ def _unknown(visit: Visit, selected: Selected, uids: Sequence[int]) -> list[int]
 
 def _read(visit: Visit, uids: Sequence[int]) -> Iterator[tuple[Fetched, Judgement]]:
     """What is not known yet, judged; notes, digests and what cannot be read are none of it."""
-    store, name = visit.work.store, visit.work.account.name
+    return ((fetched, judged) for fetched, judged in _judged(visit, uids) if _is_new(visit, fetched, judged))
+
+
+def _judged(visit: Visit, uids: Sequence[int]) -> Iterator[tuple[Fetched, Judgement]]:
     for start in range(0, len(uids), _STRETCH):
         visit.work.progress(start, len(uids))
         batch = [one for one in visit.box.read(uids[start : start + _STRETCH]) if not one.error]
         # With their words: what the parent filed here may not read like the school's.
-        for fetched, judged in zip(batch, judge(visit.work, batch, words=True), strict=True):
-            if judged.verdict is not None and not judged.ours and store.message(name, fetched.key) is None:
-                yield fetched, judged
+        yield from zip(batch, judge(visit.work, batch, words=True), strict=True)
+
+
+def _is_new(visit: Visit, fetched: Fetched, judged: Judgement) -> bool:
+    unknown = visit.work.store.message(visit.work.account.name, fetched.key) is None
+    return unknown and judged.verdict is not None and not judged.ours
 
 
 def _save(
