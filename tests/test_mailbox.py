@@ -311,9 +311,11 @@ def test_an_answer_is_dated_and_named() -> None:
 
 @pytest.mark.parametrize("odd", [b"(" * 5_000, b"a:" * 5_000, b"<" * 5_000, b'"' * 5_000, b"=?x?q?" * 2_000])
 def test_no_field_of_a_strangers_stops_the_reading_of_others(odd: bytes) -> None:
-    """The library's reader of addresses goes one call deeper for each bracket."""
+    """The library's reader of addresses goes one call deeper for each bracket; what else it says is read."""
     for field in (b"To: ", b"Cc: ", b"Subject: ", b"In-Reply-To: ", b"Date: "):
-        answer_of(field + odd + b"\r\n\r\n")
+        answer = answer_of(field + odd + b"\r\nMessage-ID: <m@h>\r\nReferences: <r@h>\r\n\r\n")
+        assert answer.message_id == "<m@h>"
+        assert "<r@h>" in answer.answered
 
 
 def test_every_damaged_letter_has_an_answer() -> None:

@@ -183,8 +183,7 @@ def classify(
     """
     facts = replace(facts, standing=_standing(facts.standing, scores, thresholds))
     standing = facts.standing
-    foreign = facts.language not in KNOWN_LANGUAGES
-    school = told or (_may_be_schools(message, facts) if foreign else _is_school(facts, scores, thresholds))
+    school = told or _is_school(message, facts, scores, thresholds)
     invited = _invitation(message) if school and "bulk" not in facts.flags else None
     meets = invited is not None and not invited.cancelled
     labels = _labels(scores, thresholds, meets=meets) if school else ()
@@ -193,8 +192,7 @@ def classify(
     kept = "; ".join(standing.warnings) or not_to_lose if not_to_lose and not school else ""
     reason = kept or _doubt(facts, scores, thresholds, confidence, school=school)
     flags = _flags(facts, scores, thresholds) if school else ()
-    grave = any(pattern("grave").search(text) for flag, text in facts.quotes if flag == "safety")
-    doubted = tuple(flag for flag in flags if scores.asks[flag] < _ALARMING and not (flag == "safety" and grave))
+    doubted = tuple(flag for flag in flags if scores.asks[flag] < _ALARMING and not _is_grave(flag, facts))
     safety = "safety" in flags and "safety" not in doubted
     bulk = "bulk" in flags
     # A relay sends by program what a person wrote.
@@ -280,7 +278,9 @@ def _named_scores(scores: Scores) -> Iterator[tuple[str, float]]:
     yield "school", scores.school
 
 
-def _is_school(facts: Facts, scores: Scores, thresholds: Thresholds) -> bool:
+def _is_school(message: Message, facts: Facts, scores: Scores, thresholds: Thresholds) -> bool:
+    if facts.language not in KNOWN_LANGUAGES:
+        return _may_be_schools(message, facts)
     if facts.standing.kind == "suspicious":
         # Never filed as the school's on the strength of its words alone.
         return False
@@ -344,6 +344,11 @@ def _holds(ask: Ask, stated: bool, scores: Scores, thresholds: Thresholds) -> bo
 
 def _flags(facts: Facts, scores: Scores, thresholds: Thresholds) -> tuple[Flag, ...]:
     return tuple(flag for flag in FLAGS if _holds(flag, flag in facts.flags, scores, thresholds))
+
+
+def _is_grave(flag: Flag, facts: Facts) -> bool:
+    """Whether plain words tell of danger to life."""
+    return flag == "safety" and any(pattern("grave").search(text) for name, text in facts.quotes if name == flag)
 
 
 def _evidence(labels: tuple[Label, ...], flags: tuple[Flag, ...], scores: Scores, facts: Facts) -> tuple[Evidence, ...]:

@@ -37,25 +37,26 @@ class Answer:
 
 
 def answer_of(fields: bytes) -> Answer:
-    """Read `ANSWER_FIELDS` (RFC 5322, 3.6); what a stranger made too odd to be read answers nothing."""
-    try:
-        return _answer(email.message_from_bytes(fields))
-    except Exception:  # noqa: BLE001 - the library recurses for each bracket and raises what it does not document
-        return Answer(frozenset(), frozenset(), "", "", None)
-
-
-def _answer(read: email.message.Message) -> Answer:
-    named = getaddresses([str(value) for name in ("to", "cc") for value in read.get_all(name, ())])
+    """Read `ANSWER_FIELDS` (RFC 5322, 3.6); of recipients that a stranger made too odd to be read there are none."""
+    read = email.message_from_bytes(fields)
     ids = re.findall(r"<[^<>\s]+>", " ".join(str(read.get(name, "")) for name in ("in-reply-to", "references")))
     own = re.findall(r"<[^<>\s]+>", str(read.get("message-id", "")))
     return Answer(
-        frozenset(address.lower() for _name, address in named if address),
+        _recipients(read),
         frozenset(ids),
         next(iter(own), ""),
         one_line(_decoded(str(read.get("subject", ""))), 200),
         _date(str(read.get("date", ""))),
         own_kind(read),
     )
+
+
+def _recipients(read: email.message.Message) -> frozenset[str]:
+    try:
+        named = getaddresses([str(value) for name in ("to", "cc") for value in read.get_all(name, ())])
+    except Exception:  # noqa: BLE001 - the library recurses for each bracket and raises what it does not document
+        return frozenset()
+    return frozenset(address.lower() for _name, address in named if address)
 
 
 def bare_subject(subject: str) -> str:

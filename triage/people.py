@@ -260,7 +260,7 @@ def why_not_to_lose(message: Message, config: Config, learned: Collection[str], 
     own = f"{message.subject}\n{message.parts.own}"
     platform = platform_of(message) if standing.kind == "platform" else None
     named = next((child.name for child in config.children if mentions(own, child)), "") if platform else ""
-    return f"{platform} sent it and it names {named}, but it does not read like a teacher's mail" if named else ""
+    return f"it has an address of {platform} and names {named}, but does not read like a teacher's" if named else ""
 
 
 def _claims_to_be_known(message: Message, config: Config, learned: Collection[str], standing: Standing) -> bool:

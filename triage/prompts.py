@@ -194,9 +194,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     if may_be and situation != "suspicious":
         slots["next_step"] = wording.words["may_be_safety"]
     if situation == "newsletter":
-        # Of what goes to many the dates alone, and a line that may concern safety.
-        around = replace(around, said=NOTHING, siblings=ALONE)
-        verdict = replace(verdict, evidence=tuple(item for item in verdict.evidence if item.label == "safety"))
+        verdict, around = _of_many(verdict), replace(around, said=NOTHING, siblings=ALONE)
     known = _known(verdict, situation, around.said, wording)
     told = _told(verdict, situation, around, wording)
     others = tuple(line for line in told.values() if line)
@@ -212,6 +210,11 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         where=_where(around.relay, situation, wording),
         **slots,
     )
+
+
+def _of_many(verdict: Verdict) -> Verdict:
+    """Of what goes to many the dates alone, and a line that may concern safety."""
+    return replace(verdict, evidence=tuple(item for item in verdict.evidence if item.label == "safety"))
 
 
 def _known(verdict: Verdict, situation: str, said: Said, wording: Wording) -> tuple[str, ...]:
