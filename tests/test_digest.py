@@ -104,6 +104,13 @@ def test_danger_that_is_doubted_does_not_come_first() -> None:
     assert [(section.kind, len(section.items)) for section in found.sections] == [("now", 1), ("talk", 1)]
 
 
+def test_danger_stands_before_what_is_only_urgent() -> None:
+    """Whoever's name comes first; among equals the children keep together."""
+    urgent = [row(n, verdict(urgent=True, child=name)) for n, name in enumerate(("Leo", "Ada", "Leo"), start=1)]
+    (section,) = digest(*urgent, row(9, verdict(flags=("safety",), child="Maya"))).sections
+    assert [item.child for item in section.items] == ["Maya", "Ada", "Leo", "Leo"]
+
+
 def test_items_carry_what_a_parent_needs() -> None:
     """Headline of ours, quotation of theirs, prompts, a way back."""
     (section,) = digest(row(1, verdict(needs_reply=True, due=(FRIDAY,)))).sections

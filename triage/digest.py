@@ -154,14 +154,10 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
     words, zone = wording.words["digest"], config.zone
     end = day.end.astimezone(zone)
     by_kind: dict[SectionKind, list[Item]] = {kind: [] for kind in SECTIONS}
-    for row in day.rows:
+    for row in sorted(day.rows, key=_before_others):
         if (kind := _kind(row)) is not None:
             by_kind[kind].append(_item(row, config, wording))
-    sections = tuple(
-        Section(kind, words[kind], tuple(sorted(items, key=lambda item: item.child)))
-        for kind, items in by_kind.items()
-        if items
-    )
+    sections = tuple(Section(kind, words[kind], tuple(items)) for kind, items in by_kind.items() if items)
     dates = _dates([*day.earlier, *day.rows], end.date(), wording)
     counts = _counts(day.rows, sections)
     today = wording.day(end.date())
@@ -194,6 +190,12 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
 def _verdict(row: Stored) -> dict[str, Any]:
     verdict: dict[str, Any] = (row.judgement or {}).get("verdict") or {}
     return verdict
+
+
+def _before_others(row: Stored) -> tuple[bool, str]:
+    """Danger before what is urgent, then child by child."""
+    verdict = _verdict(row)
+    return not speaks_of_danger(verdict), verdict.get("child") or ""
 
 
 def _kind(row: Stored) -> SectionKind | None:
