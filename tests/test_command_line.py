@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,19 +141,34 @@ def test_output_that_is_closed_breaks_nothing(place: str, odd: Path, tmp_path: P
 # --- Interrupted ---------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def running(*arguments: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that heeds Ctrl-C, as in a terminal, even where the tests run in the background and do not."""
+    # What is ignored is inherited, a handler is not.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen([sys.executable, "-m", "triage", *arguments], **how)
+    finally:
+        signal.signal(signal.SIGINT, ours)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_an_interrupted_question_is_code_130(tmp_path: Path) -> None:
     """Ctrl-C at a question of `triage init`; where nobody can answer, that is said."""
-    command = [sys.executable, "-m", "triage", "--config", str(tmp_path / "c.toml"), "init"]
+    command = ("--config", str(tmp_path / "c.toml"), "init")
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(command, stdin=theirs, stderr=subprocess.PIPE, start_new_session=True)
-    assert process.stderr is not None
-    said = b""
-    while b"address" not in said:
-        said += process.stderr.read(1)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
-    assert process.stderr.read().endswith(b"triage: interrupted\n")
-    process.stderr.close()
+    with running(*command, stdin=theirs, stderr=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stderr is not None
+        said = b""
+        while b"address" not in said:
+            said += process.stderr.read(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr.read().endswith(b"triage: interrupted\n")
     os.close(ours)
     os.close(theirs)
     alone = triage("--config", str(tmp_path / "c.toml"), "init")
@@ -177,18 +195,15 @@ def test_a_signal_while_the_program_is_loaded(
     (tmp_path / "c.toml").write_text("", encoding="utf-8")
     # A module that takes its time stands in for a slow disk.
     (tmp_path / "typer.py").write_text("import sys, time\nprint('loading', flush=True)\ntime.sleep(60)\n")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "triage", "--config", str(tmp_path / "c.toml"), *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"loading\n"
-    time.sleep(0.1)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (code, b"")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    with running("--config", str(tmp_path / "c.toml"), *command, **pipes, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"loading\n"
+        time.sleep(0.1)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+        assert (process.returncode, said) == (code, b"")
 
 
 def test_a_byte_order_mark_counts_as_given(tmp_path: Path) -> None:
