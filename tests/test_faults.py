@@ -92,11 +92,11 @@ def _undone_after(days: Days, fault: Fault | None) -> bool:
 def test_an_undo_that_was_cut_short_is_ended_by_the_next(
     dovecot: Dovecot, tmp_path: Path, kind: Kind, capability: str
 ) -> None:
-    """At every sixteenth command: all mail is home again, no note or draft of ours is left, nobody is blamed."""
+    """At every twenty-fourth command: all mail is home again, no note or draft of ours is left, nobody is blamed."""
     with Days(dovecot, tmp_path) as days:
         days.proxy.rewrite = offering(capability) if capability else []
         assert _undone_after(days, None)
         commands = len(days.proxy.seen)
         assert commands >= 40
-        for at in range(3 * KINDS.index(kind), commands, 16):
+        for at in range(5 * KINDS.index(kind), commands, 24):
             assert _undone_after(days, Fault(at, kind)), at
