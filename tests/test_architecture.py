@@ -37,7 +37,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"facts"}),
     frozenset({"forwards"}),
     frozenset({"dates", "people"}),
-    frozenset({"day_and_hour"}),
+    frozenset({"clues", "day_and_hour"}),
     frozenset({"date_words"}),
     frozenset({"date_patterns"}),
     frozenset({"sender"}),

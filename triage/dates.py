@@ -15,10 +15,11 @@ from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Literal
 
+from triage.clues import Place, clues_of
 from triage.date_patterns import PERIODS, WEEKDAYS
 from triage.date_words import Token, tokens
 from triage.day_and_hour import Around, resolve
-from triage.lexicon import pattern, table
+from triage.lexicon import table
 from triage.text import sentences
 
 What = Literal["meeting", "assignment", "test", "form", "reply", "event"]
@@ -52,8 +53,10 @@ def find_dates(text: str, written: datetime, *, day_first: bool) -> tuple[Due, .
     `written` (aware) is the mail's own Date; `day_first` reads 9/12 as the 9th of December.
     """
     reader = _Reader(written, day_first=day_first)
-    for sentence in (piece for whole in sentences(text) for piece in _pieces(whole)):
-        reader.read(sentence)
+    spoken = [piece for whole in sentences(text) for piece in _pieces(whole)]
+    for number, sentence in enumerate(spoken):
+        after = spoken[number + 1] if number + 1 < len(spoken) else ""
+        reader.read(Place(sentence, reader.before, after, number, len(spoken) - 1 - number))
         if len(reader.found) >= MOST_DATES:
             break
     return tuple(reader.found)
@@ -81,14 +84,15 @@ class _Reader:
     last_hour: time | None = None
     exact: list[date] = field(default_factory=list)
 
-    def read(self, sentence: str) -> None:
+    def read(self, place: Place) -> None:
         """Add the dates of the next sentence."""
+        sentence = place.sentence
         self.age += 1
         spoken = tokens(sentence)
         if spoken:
             dated = self._dated(sentence, _candidates(spoken, sentence))
             for candidate, at in dated:
-                self._add(candidate, at, sentence)
+                self._add(candidate, at, place)
         self.before = sentence
 
     def _dated(self, sentence: str, candidates: Sequence["_Candidate"]) -> list[tuple["_Candidate", date | datetime]]:
@@ -138,10 +142,9 @@ class _Reader:
         soon = self.written.date() + timedelta(days=7)
         return next((day for day in self.exact if day.weekday() == weekday and day > soon), None)
 
-    def _add(self, candidate: "_Candidate", at: date | datetime, sentence: str) -> None:
-        group = candidate.group
-        what, spoken = _what(sentence, self.before), _words(sentence, group)
-        clues = (*_form(candidate, at, self.written), f"guess:{what}", *_context(sentence, self.before, group))
+    def _add(self, candidate: "_Candidate", at: date | datetime, place: Place) -> None:
+        what, spoken = _what(place.sentence, place.before), _words(place.sentence, candidate.group)
+        clues = (*candidate.notes, f"guess:{what}", *clues_of(candidate.group, at, self.written, place))
         self.found.append(Due(at, what, spoken, clues))
 
 
@@ -154,39 +157,6 @@ def _hour_on(candidate: "_Candidate", around: Around) -> datetime | None:
     """An hour without a day, on the day of `around.earlier`, if it is still to come."""
     at = resolve([*candidate.group, Token("same_day", "", candidate.group[0].start, candidate.group[0].end)], around)
     return at if isinstance(at, datetime) and at > around.written else None
-
-
-def _form(candidate: "_Candidate", at: date | datetime, written: datetime) -> Iterator[str]:
-    day = at.date() if isinstance(at, datetime) else at
-    ahead = (day - written.date()).days
-    yield "form:" + "+".join(sorted({token.kind for token in candidate.group}))
-    yield f"ahead:{ahead if ahead <= 7 else 14 if ahead <= 14 else 99}"
-    yield from candidate.notes
-    for token in candidate.group:
-        if token.kind in ("relative", "weekday", "period"):
-            yield f"token:{token.text}"
-        if token.part:
-            yield f"part:{token.part}"
-
-
-def _context(sentence: str, before: str, group: Sequence[Token]) -> Iterator[str]:
-    if _is_past(sentence, group):
-        yield "looks back"
-    start, end = min(token.start for token in group), max(token.end for token in group)
-    left = re.findall(r"\w+|[?!:]", sentence[:start].lower())
-    right = re.findall(r"\w+|[?!:]", sentence[end:].lower())
-    for place, word in enumerate(reversed(left[-3:])):
-        yield f"left {place}:{word}"
-    for place, word in enumerate(right[:3]):
-        yield f"right {place}:{word}"
-    for word in {*left[-8:], *right[:8]}:
-        yield f"near:{word}"
-    for word in {*left, *right}:
-        yield f"in:{word}"
-    for word in set(re.findall(r"\w+", before.lower())):
-        yield f"before:{word}"
-    if "?" in right:
-        yield "asked"
 
 
 def chosen(kept: Sequence[Due]) -> tuple[Due, ...]:
@@ -431,12 +401,3 @@ def _what(sentence: str, before: str) -> What:
             if cue.search(text):
                 return what
     return "event"
-
-
-def _is_past(sentence: str, group: Sequence[Token]) -> bool:
-    if any(token.kind in ("numeric", "month_day", "weekday_day") for token in group):
-        # A full date was compared with the mail's own day already.
-        return False
-    if group[0].numbers == (0,) and group[0].kind == "relative" and not any(token.kind == "clock" for token in group):
-        return not re.search(r"\b(due|by|pick|please|call|need|bring|until|antes|recog)\b", sentence, re.IGNORECASE)
-    return bool(pattern("past").search(sentence)) and not pattern("future").search(sentence)

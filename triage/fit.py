@@ -55,10 +55,12 @@ from triage.second import Floats, Scale, Second
 # How much a span of evidence, which is learned from a second time, weighs beside a sentence.
 _SPAN_WEIGHT = 0.5
 _FIRST_C = 10.0
+# Of the words around dates there are more for each example, and so they are held more firmly.
+_DATE_C = 3.0
 # The networks' units, how often each sees all there is, and in what portions.
 _MESSAGE_NET, _SENTENCE_NET = (32, 8, 200), (16, 6, 400)
 # A word says something of mail to come when so many mails, or sentences, use it.
-_LEAST, _NET_LEAST = 3, 5
+_LEAST, _NET_LEAST, _DATE_LEAST = 3, 5, 6
 # The share of school mail that is to be seen; the threshold is as high as that allows.
 _SCHOOL_SEEN = 0.975
 # The share of mails about a plan or about danger that is to be seen.
@@ -244,6 +246,7 @@ def _fit_linear(
     rows: npt.NDArray[np.bool_],
     kept: Sequence[npt.NDArray[np.int32]],
     task: tuple[_Sets, npt.NDArray[np.float64]],
+    c: float = _FIRST_C,
 ) -> Linear:
     """One logistic regression for each (rows to learn from, truth) of a task, whose rows weigh as given."""
     sets, weight = task
@@ -255,7 +258,7 @@ def _fit_linear(
     for row, (learn, truth) in enumerate(sets):
         if truth[learn].any():
             # L-BFGS draws nothing at random, so that the same corpus gives the same model.
-            model = LogisticRegression(C=_FIRST_C, class_weight="balanced", max_iter=200)
+            model = LogisticRegression(C=c, class_weight="balanced", max_iter=200)
             model.fit(features[learn], truth[learn], weight[learn])
             coef[row], intercept[row] = model.coef_[0], model.intercept_[0]
     # Rounded as the file holds it, so that a model gives the same scores before and after it was saved.
@@ -365,7 +368,7 @@ def _fit_dates(
 
     def learned(rows: npt.NDArray[np.bool_]) -> Linear:
         sets = [(rows, truth != ""), *((rows & (truth != ""), truth == what) for what in DATE_TARGETS[1:])]
-        return _fit_linear(counts, rows, frequent([counts[0][rows]]), (sets, weight))
+        return _fit_linear(counts, rows, frequent([counts[0][rows]], _DATE_LEAST), (sets, weight), _DATE_C)
 
     logits = np.zeros((len(truth), len(DATE_TARGETS)), dtype=np.float32)
     for learn, held in GroupKFold(min(FOLDS, len(set(group.tolist())))).split(truth, groups=group):
