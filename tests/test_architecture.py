@@ -32,7 +32,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"record", "unnamed"}),
     frozenset({"prompts", "plan"}),
     frozenset({"siblings", "situations"}),
-    frozenset({"history", "quoting"}),
+    frozenset({"choosing", "history", "quoting"}),
     frozenset({"classify"}),
     frozenset({"facts"}),
     frozenset({"forwards"}),
@@ -44,6 +44,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"days", "draft", "gist", "message", "said", "setting_up", "sources", "voice"}),
     frozenset({"ical"}),
     frozenset({"text"}),
+    frozenset({"closing"}),
     frozenset({"config", "errors", "lexicon", "resources", "__init__"}),
 )
 SIDEWAYS = {

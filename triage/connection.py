@@ -16,6 +16,7 @@ from typing import Any
 import imapclient  # noqa: TID251 - the other half of mailbox.py
 from imapclient import exceptions as imap_errors  # noqa: TID251 - the other half of mailbox.py
 
+from triage import __version__
 from triage.config import Account
 from triage.errors import (
     AnswerError,
@@ -237,6 +238,17 @@ def sign_in(client: imapclient.IMAPClient, account: Account, secret: str) -> Non
             f"{who}: the server refused user name and password; "
             f"many providers want an app password here (given {given})"
         ) from None
+
+
+def introduce(client: imapclient.IMAPClient, account: Account) -> None:
+    """Tell name and version of this program where a server takes them (RFC 2971); Gmail asks for it, some insist.
+
+    Raises `MailboxError` where the connection breaks.
+    """
+    # What a server says of itself is of no use here, whatever form it has; it was read to its end.
+    with suppress(RefusedError), translated(account.name), suppress(imap_errors.ProtocolError):
+        if client.has_capability("ID"):
+            client.id_({"name": "triage", "version": __version__})
 
 
 def shut(client: imapclient.IMAPClient) -> None:

@@ -17,6 +17,7 @@ from sklearn.preprocessing import normalize  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, PRIMARIES, Label, Primary
 from triage.facts import Facts, Flag
+from triage.lexicon import pattern
 from triage.message import Message
 from triage.people import writer_of
 from triage.second import Floats, expit
@@ -123,13 +124,14 @@ def _plain(message: Message, facts: Facts) -> list[float]:
         bool(_OF_A_DISTRICT.search(writer.domain)),
         bool(_LIKE_A_SCHOOL.search(writer.domain)),
         bool(_TITLE.search(f"{writer.name} {message.parts.signature} {own.rstrip()[-40:]}")),
+        bool(pattern("posts").search(message.parts.signature)),
         "list-unsubscribe" in message.headers,
     ]
 
 
 def _masked(sentence: str) -> str:
-    for pattern, word in _MASKS:
-        sentence = pattern.sub(word, sentence)
+    for masked, word in _MASKS:
+        sentence = masked.sub(word, sentence)
     return sentence
 
 

@@ -19,7 +19,7 @@ from imapclient import exceptions as imap_errors  # noqa: TID251 - the one place
 from imapclient import imap_utf7  # noqa: TID251 - the one place
 
 from triage.config import Account
-from triage.connection import connect, deadline, shut, sign_in, translated
+from triage.connection import connect, deadline, introduce, shut, sign_in, translated
 from triage.errors import MailboxError, RefusedError
 from triage.idling import Idling
 from triage.partial import ANSWER_FIELDS, Answer, answer_of
@@ -457,6 +457,7 @@ def _signed_in(account: Account, secret: str) -> imapclient.IMAPClient:
     try:
         with deadline(lambda: shut(client)):
             sign_in(client, account, secret)
+            introduce(client, account)
     except BaseException:
         shut(client)
         raise

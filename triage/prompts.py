@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 from babel.dates import format_date, format_time
 from babel.lists import format_list
 from jinja2.sandbox import SandboxedEnvironment
 
+from triage.choosing import choices
 from triage.classify import Primary, Verdict
 from triage.config import Config, Language
 from triage.draft import other_children
@@ -137,9 +138,9 @@ class Wording:
         hour = _spaced(format_time(when.time(), "short", locale=self.language))
         return str(self.words["at"]).format(day=self.day(when.date()), hour=hour)
 
-    def listed(self, items: Sequence[str]) -> str:
-        """Items in a row, with "and" before the last."""
-        return format_list(list(items), locale=self.language)
+    def listed(self, items: Sequence[str], style: Literal["standard", "or"] = "standard") -> str:
+        """Items in a row, with "and" or "or" before the last."""
+        return format_list(list(items), style, locale=self.language)
 
     def quoted(self, text: str, limit: int = 140) -> str:
         """The teacher's own words, marked as such, cut at a word."""
@@ -384,7 +385,7 @@ def _times(verdict: Verdict, situation: str, wording: Wording, around: Around, b
     written = _written(verdict, around)
     return {
         "written": wording.day(written),
-        **_dates(verdict, situation, wording),
+        **_dates(verdict, situation, wording, around.said),
         "dates": [{"day": wording.moment(due.at), "what": wording.words["what"][due.what]} for due in verdict.due],
         "answer_from": wording.day(written + timedelta(days=1)),
         "answer_by": wording.day(by),
@@ -402,17 +403,27 @@ def _first(verdict: Verdict, wording: Wording, *kinds: str) -> str:
     return wording.moment(ranked[0].at) if ranked else ""
 
 
-def _dates(verdict: Verdict, situation: str, wording: Wording) -> dict[str, str]:
+def _dates(verdict: Verdict, situation: str, wording: Wording, said: Said) -> dict[str, Any]:
     """The date of the talk and of nothing else, the date that matters most, and one of another kind beside a talk."""
-    talk, first = _first(verdict, wording, "meeting"), _first(verdict, wording)
+    offered = choices(verdict.due, said.sentences) if situation != "confirmed" else ()
+    # So many times are not named in a line: they stand among the dates.
+    named = wording.listed([wording.moment(due.at) for due in offered[:_MOST_TIMES]], "or")
+    one = named if len(offered) <= _MOST_TIMES else ""
+    talk, first = one if offered else _first(verdict, wording, "meeting"), _first(verdict, wording)
     work = _first(verdict, wording, *_OF_WORK)
     when = {"homework": work or first, "plan": talk or first}.get(situation, first)
     of_talk = situation in _OF_TALKS
-    return {"talk": talk, "when": talk if of_talk else when, "besides": work if of_talk else ""}
+    return {
+        "talk": talk,
+        "when": talk if of_talk else when,
+        "besides": work if of_talk else "",
+        "choice": bool(offered),
+    }
 
 
 _OF_TALKS = frozenset({"meeting_request", "confirmed", "behavior_meeting", "homework_meeting"})
 _OF_WORK = ("assignment", "test", "form", "reply")
+_MOST_TIMES = 3
 
 
 _CAUSE = re.compile(

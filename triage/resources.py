@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 # Files of another format cannot be read: with each change of what a file holds, or of what its numbers stand for.
-MODEL_FORMAT = 8
+MODEL_FORMAT = 9
 TONE_FORMAT = 2
 _PACKAGE = Path(__file__).parent
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from selectolax.lexbor import LexborHTMLParser
 
+from triage.closing import signature_start
 from triage.lexicon import pattern
 
 _HIDDEN = (
@@ -197,7 +198,7 @@ _MOBILE = re.compile(
     r"^get outlook for .{2,30}$|^(obtener|descargar) outlook .{2,30}$",
     re.IGNORECASE,
 )
-_POSTSCRIPT = re.compile(r"^(p\.? ?s\.?|p\.? ?d\.?)\s*[:,.\-–—]?\s*\S", re.IGNORECASE)
+_POSTSCRIPT = re.compile(r"^(p\.? ?s\.?|p\.? ?d\.?)(?!\w)\s*[:,.\-–—]?\s*\S", re.IGNORECASE)
 _BARE_LINK = re.compile(r"^[<\[(]?https?://\S+[>\])]?$")
 
 
@@ -276,17 +277,20 @@ def _split_signature(text: str) -> tuple[str, str]:
 
 
 def _signature_start(lines: list[str]) -> int | None:
-    for index, line in enumerate(lines):
-        if line in ("--", "-- ", "—") and index:
-            return index
-        if _MOBILE.match(line) and index:
-            return index
+    drawn = next((i for i, line in enumerate(lines) if i and (line in _RULES or _MOBILE.match(line))), None)
+    above = lines[:drawn]
     # A sign-off counts only near the end and before short lines: "Thanks" may also open a mail.
-    for index in range(max(0, len(lines) - 14), len(lines)):
-        rest = [line for line in lines[index + 1 :] if line]
-        if _SIGN_OFF.match(lines[index]) and len(rest) <= 10 and all(_is_short(line) for line in rest):
+    for index in range(max(0, len(above) - 14), len(above)):
+        rest = [line for line in above[index + 1 :] if line]
+        if _SIGN_OFF.match(above[index]) and len(rest) <= 10 and all(_is_short(line) for line in rest):
             return index
-    return None
+    script = next((index for index, line in enumerate(above) if _POSTSCRIPT.match(line)), None)
+    named = signature_start(above[:script])
+    return named if named is not None else drawn
+
+
+# What is drawn above a signature (RFC 3676, 4.3, and what clients make of it).
+_RULES = ("--", "-- ", "—")
 
 
 def _is_short(line: str) -> bool:

@@ -37,7 +37,7 @@ log = logging.getLogger("triage")
 # Reading and judging takes some milliseconds a mail; this is for hostile ones.
 SECONDS_PER_MAIL = 10
 START_SECONDS = 60
-MEMORY_BYTES = 2 * 1024**3
+MEMORY_BYTES = 1024**3
 BATCH = 100
 
 _JUDGEMENTS = TypeAdapter(list[Judgement])
