@@ -373,3 +373,24 @@ def test_what_only_sounds_like_contempt_or_an_order_is_left_alone(sentence: str)
     """A joke told again, a wish, an offer."""
     letter = f"Dear Mr. Osei,\n\nThank you for your note. {sentence} We will talk with Leo tonight. Could you call me?"
     assert remarks(letter, [CALM] * len(own_spans(letter)), MODEL.limits, ["Leo"]) == []
+
+
+@pytest.mark.parametrize(
+    ("draft", "charge"),
+    [
+        ("Usted nunca avisa nada, ¿me puede decir qué pasó el lunes?", "Usted nunca avisa nada"),
+        ("¿Qué pasó? Usted dejó que le pegaran, ¿qué va a hacer?", "Usted dejó que le pegaran"),
+    ],
+)
+def test_a_charge_before_a_question_is_a_charge(draft: str, charge: str) -> None:
+    """Spanish marks where the question begins; what stands before it is judged by itself, in its place."""
+    assert {text for kind, text in found(draft) if kind != "no_question"} == {charge}
+    assert all(draft[span.start : span.end] == span.text for span in own_spans(draft))
+
+
+@pytest.mark.parametrize(
+    "draft", ["Hola maestra, ¿cómo le fue a Leo?", "Si Leo no trae la tarea, ¿me avisa por favor?"]
+)
+def test_what_stands_before_a_question_may_be_fair(draft: str) -> None:
+    """A greeting and a condition charge nobody."""
+    assert found(draft) == []

@@ -86,7 +86,19 @@ class Finding:
 def own_spans(draft: str) -> list[Span]:
     """The sentences that the parent wrote, with their places; none of quoted mail."""
     found = sentence_spans(without_quoted(draft)) or sentence_spans(draft)
-    return [Span(start, stop, draft[start:stop]) for start, stop in found]
+    return [Span(a, b, draft[a:b]) for start, stop in found for a, b in _asked_apart(draft, start, stop)]
+
+
+def _asked_apart(draft: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """A sentence cut where Spanish marks that a question begins: what is said before it is said, not asked."""
+    for mark in _ASKS.finditer(draft, start, stop):
+        if len(draft[start : mark.start()].split()) >= _STATEMENT:
+            yield start, mark.start()
+            start = mark.start(1)
+    yield start, stop
+
+
+_ASKS, _STATEMENT = re.compile(r"[,;:] +(¿)"), 3
 
 
 def remarks(draft: str, scores: Sequence[Tones], limits: Limits, children: Iterable[str] = ()) -> list[Remark]:
