@@ -1,7 +1,7 @@
 """Every command of a day goes wrong once, in every way, against a real Dovecot: nothing may be lost or doubled.
 
-`python -m bench.faults [STEP]` takes every STEP-th point (default 1: all). Servers with MOVE, with UIDPLUS alone, with
-neither.
+`python -m bench.faults [STEP [COMMAND]]` takes every STEP-th point (default 1: all), or those of one command alone.
+Servers with MOVE, with UIDPLUS alone, with neither.
 """
 
 import sys
@@ -25,6 +25,7 @@ LEAST_POINTS = 60
 def main() -> int:
     """A table: server, fault, points, and each kind of damage; 1 where there is any."""
     step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    command = sys.argv[2] if len(sys.argv) > 2 else ""
     worst = 0
     columns = ("server", "fault", "points", "lost", "doubled", "misplaced", "notes", "drafts", "digests", "deleted")
     print(f"| {' | '.join((*columns, 'tries at most'))} |")
@@ -39,7 +40,8 @@ def main() -> int:
                     verbs = list(days.proxy.seen)
                     assert len(verbs) * len(KINDS) >= LEAST_POINTS, f"only {len(verbs)} commands were seen"
                     for kind in KINDS:
-                        faults = [Fault(at, kind) for at in range(0, len(verbs), step)]
+                        chosen = [at for at, verb in enumerate(verbs) if command in ("", verb)]
+                        faults = [Fault(at, kind) for at in chosen[::step]]
                         found = held_against(days, golden, faults, verbs)
                         print(
                             f"| {name} | {kind} | {found.points} | {found.lost} | {found.doubled} | {found.misplaced} "

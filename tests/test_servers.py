@@ -52,6 +52,7 @@ _LACKS = {
     "CONDSTORE": [(rb" CONDSTORE| QRESYNC", b"")],
     "MULTIAPPEND": [(rb" MULTIAPPEND", b"")],
     "IDLE": [(rb" IDLE", b"")],
+    "ID": [(rb" ID(?= )", b"")],
     "MOVE": [(rb" MOVE", b"")],
 }
 
@@ -64,6 +65,23 @@ def test_a_server_that_lacks_something_gets_the_same_day(days: Days, golden: Sta
     assert (state, tries, corrections) == (golden, 1, 0)
     assert name not in {verb.removeprefix("UID ") for verb in days.proxy.seen}
     assert not {"EXPUNGE", "CLOSE"} & set(days.proxy.seen)
+
+
+def test_a_server_is_told_name_and_version_and_nothing_else(days: Days, golden: State) -> None:
+    """RFC 2971, where the server takes it, once for each connection; what it says of itself may be nonsense."""
+    days.proxy.rewrite = [(rb"^\* ID .*", b'* ID ("name" )) {"')]
+    state, tries, _ = days.day(None)
+    assert (state, tries) == (golden, 1)
+    assert days.proxy.seen.count("ID") == days.proxy.seen.count("LOGIN")
+
+
+@pytest.mark.parametrize("reply", ["NO [NOPERM] not you", "BAD what"])
+def test_a_server_that_refuses_to_be_told_is_used_all_the_same(days: Days, golden: State, reply: str) -> None:
+    """Nothing depends on it."""
+    days.proxy.replies = {"ID": reply}
+    state, tries, _ = days.day(None)
+    assert (state, tries) == (golden, 1)
+    assert "ID" in days.proxy.seen
 
 
 def test_without_keywords_none_is_set(days: Days, golden: State) -> None:
