@@ -160,6 +160,8 @@ AT = DueDate("2026-01-13T16:00:00+00:00", "meeting", "Tuesday at 4")
     "own",
     [
         "Great, Tuesday at 4 is confirmed.",
+        "This is to confirm our talk on Tuesday at 4 in room 114.",
+        "Le confirmo nuestra cita del martes a las 4.",
         "You are in my calendar for Tuesday at 4.",
         "Thanks, that works for me. See you Tuesday!",
         "Gracias, nos vemos el martes a las 4 en la biblioteca.",
@@ -185,6 +187,7 @@ def test_what_is_settled_is_not_asked_again(own: str, language: Language) -> Non
         "Tuesday at 4 works for me. Does it suit you?",
         "Let me know if Tuesday is confirmed on your side.",
         "It is not confirmed yet.",
+        "Please confirm Tuesday at 4.",
         "Le espero el martes. Confírmeme, por favor.",
     ],
 )
@@ -471,7 +474,9 @@ def behavior_card(own: str, language: Language, labels: tuple[Label, ...] = ("be
         "Maya often leaves her seat. She tends to do it in math.",
         "These past weeks Maya has looked sad. She barely talked to her table.",
         "Maya used to raise her hand, and now she does not any more.",
+        "Maya was late to first period three times this week, and she missed the instructions each time.",
         "Maya se ha mostrado más callada estas semanas.",
+        "Maya llegó tarde tres veces esta semana.",
         "Desde hace unas semanas Maya ya no participa como antes. He notado que come sola.",
         "Maya suele levantarse de su lugar en clase.",
     ],

@@ -81,3 +81,25 @@ def test_one_time_is_answered_as_one() -> None:
     """Yes to it, or another."""
     _, reply = card_of("Could you come Thursday at 2?", "en")
     assert "About that time: ____. Another that would suit me: ____." in reply
+
+
+def test_what_the_times_answer_is_not_answered_twice() -> None:
+    """The question that offers them has no line of its own in the reply; another question has."""
+    _, reply = card_of("Could you come Thursday at 2 or Friday at 9:15? Does Maya need the bus that day?", "en")
+    assert "Could you come" not in reply
+    assert "Does Maya need the bus that day?" in reply
+
+
+@pytest.mark.parametrize(
+    ("said", "stated"),
+    [
+        ("Are you free any morning next week before 8:30?", True),
+        ("¿Podría venir cualquier tarde después de las 3?", True),
+        ("Are you free to talk soon?", False),
+    ],
+)
+def test_hours_to_choose_from_are_a_time_that_is_stated(said: str, stated: bool) -> None:
+    """No one hour is named, and yet the mail says when."""
+    judged = verdict(labels=("meeting_request",), primary="meeting_request", evidence=(TALK,), due=(), needs_reply=True)
+    card = make_card(judged, Config(timezone="America/New_York"), Wording("en"), Around(TODAY, said=hear(said)))
+    assert ("a time" not in card.unknown) is stated

@@ -20,7 +20,7 @@ from babel.lists import format_list
 from jinja2.sandbox import SandboxedEnvironment
 
 from triage.choosing import choices
-from triage.classify import Primary, Verdict
+from triage.classify import DueDate, Primary, Verdict
 from triage.config import Config, Language
 from triage.draft import other_children
 from triage.errors import ConfigError
@@ -171,11 +171,13 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     situation = situation_of(verdict, around.past, around.said)
     by = answer_by(verdict, situation, _written(verdict, around))
     values = _values(verdict, config, wording, situation)
-    values |= _asked(verdict, config, around.said, wording)
+    offered = choices(verdict.due, around.said.sentences) if situation != "confirmed" else ()
+    values |= _asked(verdict, config, around.said, wording, offered)
     worry = is_worry(verdict, around.said)
     values |= {"worry": worry, "event": worry and is_of_a_day(verdict)}
     values |= _support(verdict, around.said, values["plan"])
-    values |= _times(verdict, situation, wording, around, by)
+    values |= _times(verdict, wording, around, by)
+    values |= _dates(verdict, situation, wording, offered)
     views = _views(values, verdict, wording)
     slots: dict[str, Any] = {}
     for view, names in (
@@ -206,7 +208,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
         known=(*known[:1], *others, *known[1:]),
         others=others,
         asked=tuple(wording.quoted(text, 200) for text in around.said.asked),
-        unknown=_unknown(verdict, situation, wording, event=values["event"]),
+        unknown=_unknown(verdict, situation, wording, around.said, event=values["event"]),
         answer_by="" if situation in _BARE else by.isoformat(),
         where=_where(around.relay, situation, wording),
         **slots,
@@ -251,12 +253,14 @@ def _with_others(slots: dict[str, Any], told: Mapping[str, str], situation: str,
     }
 
 
-def _asked(verdict: Verdict, config: Config, said: Said, wording: Wording) -> dict[str, Any]:
+def _asked(
+    verdict: Verdict, config: Config, said: Said, wording: Wording, offered: Sequence[DueDate]
+) -> dict[str, Any]:
     """What the parent is to do first (not where nobody knows who it is that asks), and what a reply has to answer."""
     # A stranger who speaks of danger does not say what to do first, nor which number is the school's.
     trusted = verdict.sender in ("known", "school", "platform") and not verdict.warnings
     ask = said.first_of_all if trusted else ""
-    open_ones = [text for text in said.to_answer if not _is_of_the_talk(text, verdict)]
+    open_ones = [text for text in said.to_answer if not _is_of_the_talk(text, verdict, offered)]
     family = _family(verdict, config)
     # Repeated, a "why" reproaches, and no other family's child is named.
     apt = [text for text in open_ones if not (reproaches(text) or other_children(text, family))]
@@ -295,10 +299,11 @@ def _is_awaited(verdict: Verdict) -> bool:
     return verdict.needs_reply or any(due.what in ("reply", "form") for due in verdict.due)
 
 
-def _is_of_the_talk(text: str, verdict: Verdict) -> bool:
-    """Whether a question is answered by the times that a reply about a talk offers."""
+def _is_of_the_talk(text: str, verdict: Verdict, offered: Sequence[DueDate]) -> bool:
+    """Whether a question is answered by the times that a reply about a talk offers or takes."""
     meets = "meeting_request" in verdict.labels
-    return meets and bool(pattern("invites").search(text) or pattern("offers_talk").search(text))
+    invites = meets and bool(pattern("invites").search(text) or pattern("offers_talk").search(text))
+    return invites or any(due.text in text for due in offered)
 
 
 def _written(verdict: Verdict, around: Around) -> date:
@@ -345,7 +350,7 @@ def _values(verdict: Verdict, config: Config, wording: Wording, situation: str) 
     profile = next((child for child in config.children if child.name == verdict.child), None)
     family = _family(verdict, config)
     return {
-        "teacher": name or words["the_teacher"],
+        "teacher": name or words["the_school" if situation == "newsletter" else "the_teacher"],
         "child": verdict.child or words["your_child"],
         "named": verdict.child is not None,
         "greeting": words["greeting_named"].format(name=name) if name else words["greeting"],
@@ -379,13 +384,12 @@ def _quote(text: str, wording: Wording) -> str:
     return wording.quoted(text, 140) if text else ""
 
 
-def _times(verdict: Verdict, situation: str, wording: Wording, around: Around, by: date) -> dict[str, Any]:
+def _times(verdict: Verdict, wording: Wording, around: Around, by: date) -> dict[str, Any]:
     """When: from the mail, and from those before it."""
     earlier = concerns_before(verdict, around.past)
     written = _written(verdict, around)
     return {
         "written": wording.day(written),
-        **_dates(verdict, situation, wording, around.said),
         "dates": [{"day": wording.moment(due.at), "what": wording.words["what"][due.what]} for due in verdict.due],
         "answer_from": wording.day(written + timedelta(days=1)),
         "answer_by": wording.day(by),
@@ -403,9 +407,8 @@ def _first(verdict: Verdict, wording: Wording, *kinds: str) -> str:
     return wording.moment(ranked[0].at) if ranked else ""
 
 
-def _dates(verdict: Verdict, situation: str, wording: Wording, said: Said) -> dict[str, Any]:
+def _dates(verdict: Verdict, situation: str, wording: Wording, offered: Sequence[DueDate]) -> dict[str, Any]:
     """The date of the talk and of nothing else, the date that matters most, and one of another kind beside a talk."""
-    offered = choices(verdict.due, said.sentences) if situation != "confirmed" else ()
     # So many times are not named in a line: they stand among the dates.
     named = wording.listed([wording.moment(due.at) for due in offered[:_MOST_TIMES]], "or")
     one = named if len(offered) <= _MOST_TIMES else ""
@@ -437,7 +440,7 @@ _PURPOSE = re.compile(
 )
 
 
-def _unknown(verdict: Verdict, situation: str, wording: Wording, *, event: bool) -> tuple[str, ...]:
+def _unknown(verdict: Verdict, situation: str, wording: Wording, asks: Said, *, event: bool) -> tuple[str, ...]:
     if situation in _OF_NO_WORRY:
         return ()
     names = []
@@ -447,7 +450,8 @@ def _unknown(verdict: Verdict, situation: str, wording: Wording, *, event: bool)
     if "meeting_request" in verdict.labels:
         told = len(verdict.labels) > 1 or "plan" in verdict.flags or _PURPOSE.search(said)
         names += [] if told else ["purpose"]
-        names += [] if any(due.what == "meeting" for due in verdict.due) else ["time"]
+        timed = any(due.what == "meeting" for due in verdict.due) or any(map(pattern("windows").search, asks.asked))
+        names += [] if timed else ["time"]
     elif verdict.labels == ("homework",) and not verdict.due and not _SOON.search(said):
         names.append("date")
     return tuple(wording.words["unknown"][name] for name in names)
