@@ -11,10 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cases import verdict
+from tests.test_awaiting import row
 from tests.test_partnership import BASE, CONFIG
+from triage.classify import Evidence
 from triage.config import LANGUAGES, Language
+from triage.facts import Flag
 from triage.prompts import Wording
-from triage.record import Entry, Settled, Since, Wanted, chosen, days_of, laid_over
+from triage.record import Entry, Settled, Since, Wanted, chosen, days_of, entry_of, laid_over
 from triage.record_pages import CSV_COLUMNS, appointments_of, make_page, to_csv, to_html, to_pdf, to_text
 
 ONE = replace(
@@ -39,6 +43,22 @@ def test_each_rendering_tells_the_same(language: Language) -> None:
             assert re.search(wanted if "|" in wanted else re.escape(wanted), text), wanted
         assert wording.words["log"]["open"] in text
     assert to_pdf(page, wording, MADE) == to_pdf(page, wording, MADE)
+
+
+@pytest.mark.parametrize(
+    ("text", "doubted", "told"),
+    [
+        ("We review her 504 plan.", (), ("plan", "safety")),
+        ("We review her 504 plan.", ("safety",), ("plan",)),
+        ("The yellow slip is in her bag.", ("plan", "safety"), ()),
+    ],
+)
+def test_the_record_says_nothing_of_what_is_named_for_cautions_sake(
+    text: str, doubted: tuple[Flag, ...], told: tuple[str, ...]
+) -> None:
+    """A mail that names no plan is not shown among a plan's papers, nor a skipped lunch as danger."""
+    judged = verdict(flags=("plan", "safety", "bulk"), evidence=(Evidence("plan", text),), doubted=doubted)
+    assert entry_of(row(judged)).flags == told
 
 
 def test_an_empty_record_says_so() -> None:

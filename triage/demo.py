@@ -21,7 +21,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-from triage.config import Account, Config
+from triage.config import Account, Config, load_config
 from triage.daemon import Daemon
 from triage.delivery import day_window, digest_of, write_files
 from triage.digest import to_text
@@ -36,16 +36,42 @@ USER = "jordan@rivera.example"
 _START_SECONDS = 15
 _WORK_SECONDS = 60
 
-_CONFIG: dict[str, Any] = {
-    "children": [{"name": "Maya", "grade": "3", "plan": "504"}, {"name": "Leo", "grade": "7"}],
-    "school": {
-        "domains": ["maplewood.k12.example"],
-        "teachers": [
-            {"name": "Ms. Alvarez", "address": "alvarez@maplewood.k12.example", "children": ["Maya"]},
-            {"name": "Mr. Okafor", "address": "okafor@maplewood.k12.example", "children": ["Leo"]},
-        ],
-    },
-}
+_CONFIG = """\
+# The family of `triage demo`.
+
+[[children]]
+name = "Maya"
+grade = "3"
+plan = "504"
+
+[[children]]
+name = "Leo"
+grade = "7"
+
+[school]
+domains = ["maplewood.k12.example"]
+
+[[school.teachers]]
+name = "Ms. Alvarez"
+address = "alvarez@maplewood.k12.example"
+children = ["Maya"]
+
+[[school.teachers]]
+name = "Mr. Okafor"
+address = "okafor@maplewood.k12.example"
+children = ["Leo"]
+
+[[accounts]]
+name = "demo"
+host = "127.0.0.1"
+port = {port}
+security = "none"
+username = "{user}"
+lookback_days = 40
+
+[digest]
+at = "{now:%H:%M}"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +94,7 @@ def run_demo(*, keep: bool, serve: bool, write: Callable[[str], object]) -> None
     started = time.monotonic()
     try:
         with demo_server() as server:
-            config = _config(server)
+            config = _config(server, folder)
             account = config.accounts[0]
             with Mailbox.connect(account, server.password) as box:
                 mails = _fill(box, system_clock())
@@ -80,9 +106,10 @@ def run_demo(*, keep: bool, serve: bool, write: Callable[[str], object]) -> None
             _work(session, account, server, folder, started, serve=serve, write=write)
     finally:
         if keep:
-            write(f"Kept: {folder}")
+            write(f"Kept, to look around: triage --config {folder}/config.toml --state {folder}/state log")
         else:
             shutil.rmtree(folder / "state", ignore_errors=True)
+            (folder / "config.toml").unlink(missing_ok=True)
 
 
 def _work(
@@ -214,20 +241,12 @@ def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int) -> None
     raise TriageError("the demo's IMAP server (pymap) did not start; is the extra `demo` installed whole?")
 
 
-def _config(server: DemoServer) -> Config:
-    account = {
-        "name": "demo",
-        "host": "127.0.0.1",
-        "port": server.port,
-        "security": "none",
-        "username": USER,
-        "lookback_days": 40,
-    }
-    config = Config.from_json(json.dumps({**_CONFIG, "accounts": [account]}))
-    # The digest is due now, whenever the demo runs.
-    now = system_clock().astimezone(config.zone)
-    digest = config.digest.model_copy(update={"at": now.time().replace(second=0, microsecond=0)})
-    return config.model_copy(update={"digest": digest})
+def _config(server: DemoServer, folder: Path) -> Config:
+    """The family's configuration, as a file that can be kept; its digest is due now, whenever the demo runs."""
+    path = folder / "config.toml"
+    now = system_clock().astimezone(Config().zone)
+    path.write_text(_CONFIG.format(port=server.port, user=USER, now=now), encoding="utf-8")
+    return load_config(path)
 
 
 def _fill(box: Mailbox, now: datetime) -> int:

@@ -44,6 +44,8 @@ def evidence_of(verdict: Verdict, label: str, family: Sequence[str]) -> str:
     # Short, since it is repeated; the whole sentence stands among what the mail says. Repeated, a "why" reproaches.
     texts = [item.text for item in verdict.evidence if item.label == label and not _WHY.search(item.text)]
     texts = [text for text in texts if len(text.split()) > _REMARK or not _POINTS.match(text)]
+    # "What would help with this: Could you have a look?" repeats what is asked, not what there is.
+    texts = [text for text in texts if label == "praise" or not text.rstrip('"”»’ ').endswith("?")]
     # A sentence that names the child says what it is about.
     texts.sort(key=lambda text: not (verdict.child and verdict.child.split()[0] in text))
     said = next((text for text in texts if len(text.split()) >= _SENTENCE), next(iter(texts), ""))

@@ -5,12 +5,13 @@ is laid over it when the record is shown.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from triage.facts import names_plan
 from triage.message import Person
 from triage.plan import Stored
 from triage.text import one_line
@@ -109,7 +110,7 @@ def entry_of(row: Stored) -> Entry:
         address=teacher.get("address") or "",
         channel=judgement.get("via") or "email",
         labels=tuple(verdict["labels"]) or (verdict["primary"],),
-        flags=tuple(flag for flag in verdict.get("flags", ()) if flag != "bulk"),
+        flags=tuple(_flags(verdict)),
         summary=_summary(verdict, gist),
         asked=tuple(gist.get("asked", ())),
         agreed=tuple(gist.get("agreed", ())),
@@ -118,6 +119,15 @@ def entry_of(row: Stored) -> Entry:
         strategies=tuple(gist.get("strategies", ())),
         reach=gist.get("channel") or "",
     )
+
+
+def _flags(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """What a mail is about beside its labels: of what is named for caution's sake alone a record says nothing."""
+    of_plan = [item["text"] for item in verdict.get("evidence", ()) if item["label"] == "plan"]
+    if "plan" in verdict.get("flags", ()) and names_plan(of_plan):
+        yield "plan"
+    if "safety" in verdict.get("flags", ()) and "safety" not in verdict.get("doubted", ()):
+        yield "safety"
 
 
 def _summary(verdict: Mapping[str, Any], gist: Mapping[str, Any]) -> str:
