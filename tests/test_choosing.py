@@ -1,5 +1,7 @@
 """Two times for one talk are a choice, and two talks are not."""
 
+import re
+
 import pytest
 
 from tests.support.cases import verdict
@@ -85,8 +87,9 @@ def test_one_time_is_answered_as_one() -> None:
 
 def test_what_the_times_answer_is_not_answered_twice() -> None:
     """The question that offers them has no line of its own in the reply; another question has."""
-    _, reply = card_of("Could you come Thursday at 2 or Friday at 9:15? Does Maya need the bus that day?", "en")
-    assert "Could you come" not in reply
+    said = "Could you come Thursday at 2 or Friday at 9:15? Which would you rather? Does Maya need the bus that day?"
+    _, reply = card_of(said, "en")
+    assert not re.search("Could you come|Which would|Thursday|Friday", reply)
     assert "Does Maya need the bus that day?" in reply
 
 

@@ -303,7 +303,7 @@ def _is_of_the_talk(text: str, verdict: Verdict, offered: Sequence[DueDate]) -> 
     """Whether a question is answered by the times that a reply about a talk offers or takes."""
     meets = "meeting_request" in verdict.labels
     invites = meets and bool(pattern("invites").search(text) or pattern("offers_talk").search(text))
-    return invites or any(due.text in text for due in offered)
+    return invites or bool(offered and pattern("which_time").search(text)) or any(due.text in text for due in offered)
 
 
 def _written(verdict: Verdict, around: Around) -> date:
@@ -409,9 +409,9 @@ def _first(verdict: Verdict, wording: Wording, *kinds: str) -> str:
 
 def _dates(verdict: Verdict, situation: str, wording: Wording, offered: Sequence[DueDate]) -> dict[str, Any]:
     """The date of the talk and of nothing else, the date that matters most, and one of another kind beside a talk."""
+    named = wording.listed([wording.moment(due.at) for due in offered], "or")
     # So many times are not named in a line: they stand among the dates.
-    named = wording.listed([wording.moment(due.at) for due in offered[:_MOST_TIMES]], "or")
-    one = named if len(offered) <= _MOST_TIMES else ""
+    one = named if len(named.split()) <= _MOST_WORDS else ""
     talk, first = one if offered else _first(verdict, wording, "meeting"), _first(verdict, wording)
     work = _first(verdict, wording, *_OF_WORK)
     when = {"homework": work or first, "plan": talk or first}.get(situation, first)
@@ -426,7 +426,7 @@ def _dates(verdict: Verdict, situation: str, wording: Wording, offered: Sequence
 
 _OF_TALKS = frozenset({"meeting_request", "confirmed", "behavior_meeting", "homework_meeting"})
 _OF_WORK = ("assignment", "test", "form", "reply")
-_MOST_TIMES = 3
+_MOST_WORDS = 20
 
 
 _CAUSE = re.compile(
