@@ -61,6 +61,23 @@ def test_the_record_says_nothing_of_what_is_named_for_cautions_sake(
     assert entry_of(row(judged)).flags == told
 
 
+def test_a_mail_about_two_children_is_in_the_record_of_both() -> None:
+    """By `--child` of each, and named with both in every form; an entry of before knows of one."""
+    stored = row(verdict(child="Maya"))
+    stored = replace(stored, judgement={**(stored.judgement or {}), "children": ["Leo", "Maya"]})
+    entry = Entry.from_json(json.loads(json.dumps(entry_of(stored).to_json())))
+    assert entry.children == ("Maya", "Leo")
+    for child in ("Maya", "leo"):
+        assert chosen([entry], Wanted(child=child)) == [entry]
+    assert chosen([entry], Wanted(child="Ada")) == []
+    page = make_page([entry], CONFIG, Wording("en"))
+    assert "Maya, Leo" in to_text(page, Wording("en"))
+    assert "Maya, Leo" in to_html(page, Wording("en"))
+    assert "Maya | Leo" in to_csv([entry])
+    before = {name: value for name, value in ONE.to_json().items() if name != "also"}
+    assert Entry.from_json(before) == ONE
+
+
 def test_an_empty_record_says_so() -> None:
     """In every form."""
     wording = Wording("en")

@@ -49,7 +49,7 @@ class Judgement:
     `error` is set, and all else empty, where the mail could not be read. `note_text` is the card in plain words;
     `note` and `draft` are mails of ours without Message-ID and Date; `own_words` (subject line and own text) and
     `told` (the verdict where the parent says that it is the school's) are filled only where asked for. `answers` are
-    the Message-IDs that the mail answers.
+    the Message-IDs that the mail answers, `children` those of the family of whom it tells, where it has several.
     """
 
     message_id: str = ""
@@ -67,6 +67,7 @@ class Judgement:
     gist: Gist | None = None
     answers: tuple[str, ...] = ()
     via: str = ""
+    children: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
     reply_to: tuple[str, ...] = ()
     error: str = ""
@@ -233,6 +234,7 @@ def _judgement(message: Message, verdict: Verdict, household: Household, wording
         sender_address=message.sender.address,
         sender_name=message.sender.name,
         via=platform_of(message),
+        children=told_of(around.siblings.pieces),
         recipients=tuple(person.address for person in message.recipients[:10]),
         reply_to=tuple(person.address for person in message.reply_to[:3]),
         gist=find_gist(message) if verdict.school or verdict.unsure else None,

@@ -195,7 +195,7 @@ class Ledger:
         entries = [
             (entry.account, entry.key)
             for entry in self.entries()
-            if _matches(entry.child, f"{entry.who} {entry.address}", child, teacher)
+            if _matches(entry.children, f"{entry.who} {entry.address}", child, teacher)
             or (before is not None and datetime.fromisoformat(entry.at) < before)
         ]
         return list(dict.fromkeys([*found, *entries]))
@@ -298,11 +298,12 @@ def _is_about(row: Stored, child: str, teacher: str, before: datetime | None) ->
     person = verdict.get("teacher") or {}
     named = f"{person.get('name', '')} {person.get('address', '')}"
     old = before is not None and (row.received or row.day) < before
-    return old or _matches(verdict.get("child") or "", named, child, teacher)
+    told = (verdict.get("child") or "", *(row.judgement or {}).get("children", ()))
+    return old or _matches(told, named, child, teacher)
 
 
-def _matches(of_child: str, person: str, child: str, teacher: str) -> bool:
-    return bool(child and names(of_child, child)) or bool(teacher and names(person, teacher))
+def _matches(told: Iterable[str], person: str, child: str, teacher: str) -> bool:
+    return bool(child and any(names(name, child) for name in told)) or bool(teacher and names(person, teacher))
 
 
 def _pasts(judgements: Iterable[str]) -> Iterable[Past]:

@@ -26,7 +26,8 @@ class Entry:
     """One line of the record; `at` is ISO 8601 with offset, `dues` are (ISO date, what for, words) of the mail.
 
     `summary`, `asked`, `agreed`, `strategies` (what helps in class) and `reach` (how to reach the writer) are the
-    mail's own words; `answered` is the day on which it was answered or settled, or empty, and `how` tells which.
+    mail's own words; `also` are the family's other children of whom it tells; `answered` is the day on which it was
+    answered or settled, or empty, and `how` tells which.
     """
 
     at: str
@@ -50,6 +51,12 @@ class Entry:
     how: How | Literal[""] = ""
     strategies: tuple[str, ...] = ()
     reach: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """Of whom the mail tells, the main child first."""
+        return (self.child, *self.also) if self.child else self.also
 
     def to_json(self) -> dict[str, Any]:
         """One object of `log --format json`."""
@@ -59,7 +66,7 @@ class Entry:
     def from_json(cls, values: Mapping[str, Any]) -> "Entry":
         """The inverse of `to_json`."""
         lists: dict[str, Any] = {
-            name: tuple(values[name]) for name in ("labels", "flags", "asked", "agreed", "strategies")
+            name: tuple(values.get(name, ())) for name in ("labels", "flags", "asked", "agreed", "strategies", "also")
         }
         return cls(**{**values, **lists, "dues": tuple(tuple(due) for due in values["dues"])})
 
@@ -106,6 +113,7 @@ def entry_of(row: Stored) -> Entry:
         message_id=row.message_id,
         subject=one_line(verdict.get("subject") or "", 200),
         child=verdict.get("child") or "",
+        also=tuple(name for name in judgement.get("children", ()) if name != verdict.get("child")),
         who=teacher.get("name") or "",
         address=teacher.get("address") or "",
         channel=judgement.get("via") or "email",
@@ -146,6 +154,7 @@ def sent_entry(sent: Sent, answered: Entry | None, to: Person) -> Entry:
         message_id=sent.message_id,
         subject=one_line(sent.subject, 200),
         child=answered.child if answered else "",
+        also=answered.also if answered else (),
         who=to.name or (answered.who if answered else ""),
         address=to.address,
         channel="email",
@@ -205,7 +214,7 @@ def _is_wanted(entry: Entry, wanted: Wanted) -> bool:
     day = datetime.fromisoformat(entry.at).date()
     person = f"{entry.who} {entry.address}".lower()
     return (
-        (not wanted.child or names(entry.child, wanted.child))
+        (not wanted.child or any(names(name, wanted.child) for name in entry.children))
         and (not wanted.teacher or wanted.teacher.lower() in person)
         and (not wanted.label or wanted.label in (*entry.labels, *entry.flags))
         and (wanted.since is None or day >= wanted.since)

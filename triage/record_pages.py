@@ -161,7 +161,7 @@ def to_csv(entries: Iterable[Entry]) -> str:
     for entry in entries:
         dates = [f"{at} {what}: {text}" for at, what, text in entry.dues]
         cells = (
-            entry.at, entry.direction, entry.who, entry.address, entry.child, entry.channel, _cell(entry.labels),
+            entry.at, entry.direction, entry.who, entry.address, _cell(entry.children), entry.channel, _cell(entry.labels),
             _cell(entry.flags), entry.subject, entry.summary, _cell(entry.asked), _cell(entry.agreed), _cell(dates),
             "yes" if entry.needs_reply else "no", entry.answered[:10], entry.message_id,
         )  # fmt: skip
@@ -184,7 +184,9 @@ def appointments_of(entries: Iterable[Entry], wording: Wording) -> list[Appointm
     found = []
     for entry in entries:
         for at, what, text in entry.dues:
-            title = ": ".join(filter(None, [words["what"][what], entry.child, one_line(entry.subject, 60)]))
+            title = ": ".join(
+                filter(None, [words["what"][what], ", ".join(entry.children), one_line(entry.subject, 60)])
+            )
             when = datetime.fromisoformat(at) if "T" in at else date.fromisoformat(at)
             if not isinstance(when, datetime) or when.tzinfo is not None:
                 found.append(Appointment(when, title, f"{entry.who or entry.address}: {text}", entry.message_id))
@@ -231,7 +233,7 @@ def to_pdf(page: Page, wording: Wording, made: datetime) -> bytes:
     for line in page.lines:
         pen.keep_together(28)
         pen.write(f"{line.day}   {line.who}", size=11, bold=True)
-        details = [line.kinds, line.entry.child, line.entry.subject]
+        details = [line.kinds, ", ".join(line.entry.children), line.entry.subject]
         pen.write(" · ".join(filter(None, details)), size=9)
         if line.entry.summary and line.entry.direction == "in":
             pen.write(wording.quoted(line.entry.summary, 200), size=10)
