@@ -161,9 +161,10 @@ def to_csv(entries: Iterable[Entry]) -> str:
     for entry in entries:
         dates = [f"{at} {what}: {text}" for at, what, text in entry.dues]
         cells = (
-            entry.at, entry.direction, entry.who, entry.address, _cell(entry.children), entry.channel, _cell(entry.labels),
-            _cell(entry.flags), entry.subject, entry.summary, _cell(entry.asked), _cell(entry.agreed), _cell(dates),
-            "yes" if entry.needs_reply else "no", entry.answered[:10], entry.message_id,
+            entry.at, entry.direction, entry.who, entry.address, _cell(entry.children), entry.channel,
+            _cell(entry.labels), _cell(entry.flags), entry.subject, entry.summary, _cell(entry.asked),
+            _cell(entry.agreed), _cell(dates), "yes" if entry.needs_reply else "no", entry.answered[:10],
+            entry.message_id,
         )  # fmt: skip
         writer.writerow([_harmless(cell) for cell in cells])
     return out.getvalue()
