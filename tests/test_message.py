@@ -156,7 +156,7 @@ def test_mutated_mail_gives_a_message_or_a_sentence() -> None:
 ODD = sorted((SHARED_MAIL / "odd").glob("*.eml")) if SHARED_MAIL.exists() else []
 
 
-@pytest.mark.parametrize("path", ODD, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ODD, ids=[path.stem for path in ODD])
 def test_odd_real_mail(path: Path) -> None:
     """Broken mail of the real world: read, or told unreadable."""
     try:

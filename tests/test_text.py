@@ -212,7 +212,7 @@ def test_hostile_sizes_end_in_time() -> None:
 REPLIES = sorted((SHARED_MAIL / "replies").glob("*.txt")) if SHARED_MAIL.exists() else []
 
 
-@pytest.mark.parametrize("path", REPLIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", REPLIES, ids=[path.stem for path in REPLIES])
 def test_real_replies_are_survived(path: Path) -> None:
     """Replies as many clients write them: something is left, and nothing is invented."""
     text = clean(path.read_text(encoding="utf-8", errors="replace"))

@@ -58,6 +58,7 @@ _LITERAL = r"\((?:\\(?:Seen|Draft) ?)*\) \"[ \d]\d-\w{3}-\d{4} [\d:]{8} [+-]\d{4
 # Every command that triage sends to a server with MOVE, whole.
 _COMMAND = re.compile(
     rf"CAPABILITY|NOOP|LOGOUT|NAMESPACE|LOGIN \S+ \S+|LIST \"\" (?:\"\*\"|\"\")"
+    rf"|ID \(\"name\" \"triage\" \"version\" \"[\d.]+\"\)"
     rf"|(?:SELECT|EXAMINE|CREATE|SUBSCRIBE) {_FOLDER}"
     rf"|STATUS {_FOLDER} \([A-Z ]+\)|UID SEARCH (?:SINCE \d+-\w{{3}}-\d{{4}}|UID {_UIDS}|MODSEQ \d+)"
     rf"|UID FETCH {_UIDS} \([A-Z0-9 .\[\]<>()-]+\)|UID STORE {_UIDS} [+-]FLAGS\.SILENT \((?:triage-[a-z-]+ ?)+\)"
