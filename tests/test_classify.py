@@ -266,3 +266,13 @@ def test_only_dates_that_are_to_be_kept_are_shown() -> None:
 def test_what_cannot_be_read_has_the_fields_in_the_same_order() -> None:
     """Each object of a list looks like the others."""
     assert list(unreadable_json("a.eml", "odd")) == list(classify(MESSAGE, FACTS, USUAL, Thresholds()).to_json("a.eml"))
+
+
+@pytest.mark.parametrize("flag", ["plan", "safety"])
+def test_what_may_touch_danger_or_a_plan_is_the_schools_from_even_odds_on(flag: str) -> None:
+    """Of all else a stranger's mail has to read surely like the school's; a higher threshold misses nothing grave."""
+    thresholds = Thresholds(school=0.7)
+    grave = {**dict.fromkeys(ASKS, 0.0), flag: 0.12}
+    for likely, asks, school in ((0.6, {}, False), (0.6, grave, True), (0.45, grave, False), (0.75, {}, True)):
+        judged = replace(scores(school=likely), asks={**dict.fromkeys(ASKS, 0.0), **asks})
+        assert classify(MESSAGE, FACTS, judged, thresholds).school is school

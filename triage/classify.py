@@ -35,6 +35,7 @@ _ALARMING = 0.1
 _WORTH_A_LINE = 0.02
 # A stranger's mail in a language that the model does not know is looked at where so many words speak of school.
 _SCHOOL_WORDS = 2
+_EVEN = 0.5
 FORGED = "its words and sender look to the model like those of forged school mail"
 # The languages that the model was trained on.
 KNOWN_LANGUAGES = frozenset({"en", "es"})
@@ -286,7 +287,9 @@ def _is_school(message: Message, facts: Facts, scores: Scores, thresholds: Thres
         return False
     if facts.standing.kind in ("known", "school"):
         return True
-    return scores.school >= thresholds.school
+    # Missing what touches danger or a plan is worse than looking at a mail too many: even odds are enough.
+    grave = any(scores.asks[flag] >= _ALARMING for flag in FLAGS[:2])
+    return scores.school >= (min(thresholds.school, _EVEN) if grave else thresholds.school)
 
 
 def _may_be_schools(message: Message, facts: Facts) -> bool:
