@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triage.classify import ASKS, LABELS, PRIMARIES, DateScore, Scores, Thresholds, classify, unreadable_json
+from triage.classify import ASKS, LABELS, PRIMARIES, Ask, DateScore, Scores, Thresholds, classify, unreadable_json
 from triage.config import Config
 from triage.dates import find_dates
 from triage.facts import Facts, find_facts
@@ -269,10 +269,11 @@ def test_what_cannot_be_read_has_the_fields_in_the_same_order() -> None:
 
 
 @pytest.mark.parametrize("flag", ["plan", "safety"])
-def test_what_may_touch_danger_or_a_plan_is_the_schools_from_even_odds_on(flag: str) -> None:
+def test_what_may_touch_danger_or_a_plan_is_the_schools_from_even_odds_on(flag: Ask) -> None:
     """Of all else a stranger's mail has to read surely like the school's; a higher threshold misses nothing grave."""
     thresholds = Thresholds(school=0.7)
-    grave = {**dict.fromkeys(ASKS, 0.0), flag: 0.12}
-    for likely, asks, school in ((0.6, {}, False), (0.6, grave, True), (0.45, grave, False), (0.75, {}, True)):
-        judged = replace(scores(school=likely), asks={**dict.fromkeys(ASKS, 0.0), **asks})
+    grave: dict[Ask, float] = {**dict.fromkeys(ASKS, 0.0), flag: 0.12}
+    plain: dict[Ask, float] = dict.fromkeys(ASKS, 0.0)
+    for likely, asks, school in ((0.6, plain, False), (0.6, grave, True), (0.45, grave, False), (0.75, plain, True)):
+        judged = replace(scores(school=likely), asks=asks)
         assert classify(MESSAGE, FACTS, judged, thresholds).school is school
