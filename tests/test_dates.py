@@ -356,3 +356,23 @@ def test_a_length_is_no_day_of_the_month() -> None:
     assert found("She will sit a 30 minute detention on Thursday.") == [("2026-01-08", "Thursday")]
     assert found("Please read a 12-page story by Friday.") == [("2026-01-09", "Friday")]
     assert found("Pasamos la junta al 30.") == [("2026-01-30", "al 30")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Are you free any morning next week before 8:30?",
+        "Any day this week after 3 works.",
+        "¿Puede venir cualquier mañana de la próxima semana antes de las 8:30?",
+    ],
+)
+def test_one_of_many_days_is_no_appointment(text: str) -> None:
+    """Its hour bounds each of them, and belongs to none."""
+    assert not any(isinstance(due.at, datetime) for due in find_dates(text, WRITTEN, day_first=False))
+
+
+def test_an_hour_of_next_week_is_one() -> None:
+    """Without the word that leaves the day open."""
+    assert any(
+        isinstance(due.at, datetime) for due in find_dates("We meet next week at 8:30.", WRITTEN, day_first=False)
+    )

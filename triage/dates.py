@@ -101,7 +101,7 @@ class _Reader:
         for candidate in candidates:
             for near, around in self._readings(candidate, sentence, earlier):
                 at = resolve(candidate.group, around) if candidate.has_day else _hour_on(candidate, around)
-                if at is None:
+                if at is None or (isinstance(at, datetime) and candidate.is_of_any(sentence)):
                     continue
                 found.append((candidate.noting(near), at))
                 if candidate.has_day:
@@ -210,8 +210,16 @@ class _Candidate:
     def is_plain_weekday(self) -> bool:
         return all(token.kind == "weekday" or token.is_hour for token in self.group)
 
+    def is_of_any(self, sentence: str) -> bool:
+        """Whether it is one of many days: "any morning next week before 8:30" is no appointment."""
+        first = min(self.group, key=lambda token: token.start)
+        return first.kind in ("period", "relative") and bool(_ANY.search(sentence[: first.start]))
+
     def noting(self, note: str) -> "_Candidate":
         return replace(self, notes=(*self.notes, note)) if note else self
+
+
+_ANY = re.compile(r"\b(?:any|whichever|whatever|cualquier|alg[uú]n)\s+(?:\w+\s+){0,2}$", re.IGNORECASE)
 
 
 def _candidates(spoken: Sequence[Token], sentence: str) -> list[_Candidate]:
