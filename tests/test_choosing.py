@@ -51,6 +51,7 @@ def test_a_choice_is_seen(said: str, expected: list[str]) -> None:
         "It was moved from Thursday at 2 to Friday at 9:15.",
         "Thursday at 2 is full, so we meet Friday at 9:15 in my room or the library.",
         "We meet Thursday at 2 and again on Monday.",
+        "We meet Thursday at 2, which is the day of the concert. The next talk is on Monday.",
     ],
 )
 def test_other_dates_are_no_choice(said: str) -> None:

@@ -42,6 +42,8 @@ def test_a_name_with_a_post_is_no_part_of_what_is_said(closing: str, gap: str) -
         "Step 3\nSee the nurse at 8:15",
         "I have spoken with the case manager, the school nurse and also with\nCoach Purvis about it",
         "Please see the counselor",
+        "Luis\nnos vemos al rato",
+        "Leo\nno trajo su libro hoy dice la maestra",
         "ask the case manager",
         "Mrs. Lindqvist",
         "Mrs. Lindqvist is his case manager.",

@@ -35,6 +35,7 @@ _ALARMING = 0.1
 _WORTH_A_LINE = 0.02
 # A stranger's mail in a language that the model does not know is looked at where so many words speak of school.
 _SCHOOL_WORDS = 2
+# From here on a stranger's mail that may touch danger or a plan is the school's.
 _EVEN = 0.5
 FORGED = "its words and sender look to the model like those of forged school mail"
 # The languages that the model was trained on.

@@ -7,6 +7,8 @@ from triage.lexicon import pattern
 
 # A name and what stands beneath it: post, room, school, telephone, hours.
 _MOST_LINES, _LONGEST = 6, 70
+# So many words that begin small are a sentence typed without a stop.
+_SAID = 5
 _CAPITAL = r"[A-ZÀ-ÖØ-Þ][\w'’.-]*"
 _NAME = re.compile(
     rf"[-–—~*]*\s*{_CAPITAL}(?: (?:{_CAPITAL}|de|del|la|las|los|y|van|von|der|&)){{0,4}},?"
@@ -31,7 +33,7 @@ def signature_start(lines: Sequence[str]) -> int | None:
     places = [index for index, line in enumerate(lines) if line.strip()]
     for index in reversed(places[-_MOST_LINES:]):
         line = lines[index].strip()
-        if len(line) > _LONGEST or _SPEAKS.search(line):
+        if len(line) > _LONGEST or _SPEAKS.search(line) or (line[0].islower() and len(line.split()) >= _SAID):
             break
         if _NAME.match(line) and index != places[0]:
             found = index

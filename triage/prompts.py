@@ -176,8 +176,7 @@ def make_card(verdict: Verdict, config: Config, wording: Wording, around: Around
     worry = is_worry(verdict, around.said)
     values |= {"worry": worry, "event": worry and is_of_a_day(verdict)}
     values |= _support(verdict, around.said, values["plan"])
-    values |= _times(verdict, wording, around, by)
-    values |= _dates(verdict, situation, wording, offered)
+    values |= _times(verdict, wording, around, by) | _dates(verdict, situation, wording, offered)
     views = _views(values, verdict, wording)
     slots: dict[str, Any] = {}
     for view, names in (
