@@ -162,6 +162,35 @@ def test_strangers_who_write_like_staff_are_offered() -> None:
         assert "School" in built.offer_how
 
 
+def test_who_may_write_for_the_school_is_asked_about() -> None:
+    """Mail that was left in the inbox: each writer once, not those of an earlier day or learned since."""
+
+    def by(address: str, number: int, about: str = "mañana") -> Stored:
+        perhaps = {"name": "Toñita", "address": address, "about": about}
+        kept = {"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None, "perhaps": perhaps}
+        return replace(row(number, None), judgement=kept)
+
+    rows = (
+        by("a@a.example", 1),
+        by("a@a.example", 2),
+        by("b@a.example", 3),
+        by("c@a.example", 4),
+        by("d@a.example", 5, ""),
+    )
+    day = Day(END - timedelta(days=1), END, rows, (by("b@a.example", 6),), learned={"c@a.example"})
+    for language in LANGUAGES:
+        built = build_digest(day, CONFIG, Wording(language))
+        assert [one.address for one in built.perhaps] == ["a@a.example", "d@a.example"]
+        assert not built.offers
+        assert not built.empty
+        for text in (to_text(built, Wording(language)), to_html(built, Wording(language))):
+            assert "mañana" in text
+            assert "d@a.example" in text
+            assert "School" in text
+            assert "“”" not in text
+            assert "«»" not in text
+
+
 def test_how_to_answer_an_offer_fits_the_mailbox() -> None:
     """The parent's own name of the folder; no folder where mail is only tagged."""
     filing = CONFIG.filing.model_copy(update={"root": "Schule"})

@@ -37,6 +37,8 @@ _WORTH_A_LINE = 0.02
 _SCHOOL_WORDS = 2
 # From here on a stranger's mail that may touch danger or a plan is the school's.
 _EVEN = 0.5
+# From here on a stranger's mail that is left alone is asked about: by folds half of such mail is the school's.
+_PERHAPS = 0.4
 FORGED = "its words and sender look to the model like those of forged school mail"
 # The languages that the model was trained on.
 KNOWN_LANGUAGES = frozenset({"en", "es"})
@@ -291,6 +293,12 @@ def _is_school(message: Message, facts: Facts, scores: Scores, thresholds: Thres
     # Missing what touches danger or a plan is worse than looking at a mail too many: even odds are enough.
     grave = any(scores.asks[flag] >= _ALARMING for flag in FLAGS[:2])
     return scores.school >= (min(thresholds.school, _EVEN) if grave else thresholds.school)
+
+
+def perhaps_schools(verdict: Verdict) -> bool:
+    """Whether a stranger's mail that is left alone may be the school's all the same: the parent is to be asked."""
+    left = not verdict.school and not verdict.unsure and verdict.sender == "unknown" and not verdict.warnings
+    return left and verdict.language in KNOWN_LANGUAGES and verdict.scores["school"] >= _PERHAPS
 
 
 def _may_be_schools(message: Message, facts: Facts) -> bool:

@@ -71,7 +71,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A stranger who writes like school staff: the parent is asked who that is, nothing is taken for granted."""
+    """A stranger who writes like school staff, or may: the parent is asked, nothing is taken for granted."""
 
     name: str
     address: str
@@ -111,6 +111,8 @@ class Digest:
     nudge: str
     offers: tuple[Offer, ...]
     offer_how: str
+    perhaps: tuple[Offer, ...]
+    perhaps_how: str
     counts: dict[str, int]
     lines: tuple[str, ...]
     waits: bool
@@ -119,7 +121,8 @@ class Digest:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to say."""
-        return not (self.sections or self.dates or self.reminders or self.nudge or self.counts["failed"] or self.waits)
+        said = self.sections or self.dates or self.reminders or self.nudge or self.perhaps
+        return not (said or self.counts["failed"] or self.waits)
 
     def to_json(self) -> dict[str, Any]:
         """The documented object of `digest --format json`."""
@@ -161,6 +164,7 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
     dates = _dates([*day.earlier, *day.rows], end.date(), wording)
     counts = _counts(day.rows, sections)
     today = wording.day(end.date())
+    offers, how = _offers(day), "how" if config.filing.mode != "tag" else "how_tag"
     return Digest(
         date=end.date().isoformat(),
         start=day.start.astimezone(zone).isoformat(timespec="minutes"),
@@ -176,10 +180,10 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
             for one in reminders(day.waiting, day.start, day.end, config)
         ),
         nudge=day.nudge,
-        offers=_offers(day),
-        offer_how=words["offer_how" if config.filing.mode != "tag" else "offer_how_tag"].format(
-            root=config.filing.root
-        ),
+        offers=offers,
+        offer_how=words[f"offer_{how}"].format(root=config.filing.root),
+        perhaps=_perhaps(day, {offer.address for offer in offers}),
+        perhaps_how=words[f"perhaps_{how}"].format(root=config.filing.root),
         counts=counts,
         lines=(*day.troubles, *_closing_lines(counts, day, wording, zone)),
         waits=bool(day.troubles),
@@ -297,6 +301,19 @@ def _offers(day: Day) -> tuple[Offer, ...]:
         if person is not None and person.address not in before and person.address not in day.learned:
             about = one_line(_verdict(row).get("subject") or "", 60)
             found.setdefault(person.address, Offer(one_line(person.name, 60), one_line(person.address, 80), about))
+    return tuple(found.values())[:MOST_OFFERS]
+
+
+def _perhaps(day: Day, named: Collection[str]) -> tuple[Offer, ...]:
+    """Those whose mail was left in the inbox and may be the school's all the same, each asked about once."""
+    before = {one["address"] for row in day.earlier if (one := (row.judgement or {}).get("perhaps"))}
+    before |= {person.address for row in day.earlier if (person := newcomer_of(row)) is not None}
+    found: dict[str, Offer] = {}
+    for row in day.rows:
+        one = (row.judgement or {}).get("perhaps")
+        if one is not None and one["address"] not in {*before, *named, *day.learned}:
+            offer = Offer(one_line(one["name"], 60), one_line(one["address"], 80), one_line(one["about"], 60))
+            found.setdefault(one["address"], offer)
     return tuple(found.values())[:MOST_OFFERS]
 
 

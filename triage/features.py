@@ -45,13 +45,17 @@ STACK_TARGETS: tuple[str, ...] = (*LABELS, *ASKS, *OF_ALL_MAIL)
 # What the names of schools, and of those that are taken for schools, are made of.
 _WITHIN_DOMAINS = re.compile(
     r"elem|primary|middle|high|junior|unified|district|schools?|isd|usd|csd|k-?12|k8|academy|prep|college|charter|montessori|"
+    r"infants|grammar|scoil|sgoil|ysgol|vidya|niketan|primaria|secundaria|"
     r"escuela|colegio|liceo|instituto|ceip|ies|univ|edu|tutor|learn|kids|camp|club|sport|league|swim|music|dance|care|"
     r"pta|pto|church|parish|shop|store|bank|clinic|dental|health|travel|mail|news|studio"
 )
 
 # Domains that hardly anybody but schools and their districts has, those that others have too, and titles of teachers.
 _OF_A_DISTRICT = re.compile(r"(?:^|[.-])k-?12\b|(?:isd|usd|csd)\d*\.|\.sch\.|(?:^|\.)ceip|(?:^|\.)ies[.-]")
-_LIKE_A_SCHOOL = re.compile(r"school|unified|district|elementary|middle|edu|academy|college|escuela|colegio|instituto")
+_LIKE_A_SCHOOL = re.compile(
+    r"school|unified|district|elementary|middle|edu|academy|college|juniors|infants|grammar|scoil|sgoil|ysgol|vidyala|niketan|"
+    r"escuela|colegio|instituto|primaria|secundaria|liceo"
+)
 _TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Coach|Sr|Sra|Srta|Prof|Profa|Maestr[oa]|Seño)\b")
 
 _MASKS = tuple(

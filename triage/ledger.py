@@ -295,7 +295,7 @@ _HANDLED = json.dumps({"verdict": {"school": False, "primary": "not_school", "la
 
 def _is_about(row: Stored, child: str, teacher: str, before: datetime | None) -> bool:
     verdict = (row.judgement or {}).get("verdict") or {}
-    person = verdict.get("teacher") or {}
+    person = verdict.get("teacher") or (row.judgement or {}).get("perhaps") or {}
     named = f"{person.get('name', '')} {person.get('address', '')}"
     old = before is not None and (row.received or row.day) < before
     told = (verdict.get("child") or "", *(row.judgement or {}).get("children", ()))

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from triage.classify import LABELS, Label, Primary, Verdict
+from triage.classify import LABELS, Label, Primary, Verdict, perhaps_schools
 from triage.config import Account, Config
 from triage.errors import RefusedError
 from triage.judge import Context, Judgement, RawMail
@@ -137,8 +137,15 @@ def _observe_folder(visit: Visit, folder: str) -> None:
         for sighting in _retagged(visit, status, before):
             _correct(visit, sighting)
         # What is new in the watched folder is read, and compared, by the pass itself.
-        for sighting in [] if folder == watched else _arrived(visit, status, before):
+        for sighting in [] if folder == watched else _arrived(visit, status, visit.box.starting_at(before.uidnext)):
             _correct(visit, sighting)
+    if before is None and folder != watched and store.folder(name, watched) is not None:
+        # The parent made it since the last pass; what lay in it before triage knew the mailbox says nothing.
+        visit.box.select(folder, readonly=True)
+        for sighting in _arrived(visit, status, visit.box.starting_at(1)[-FOUND_AGAIN:]):
+            known = store.message(name, sighting.key)
+            if known is not None and known.place.folder == watched:
+                _correct(visit, sighting)
     if folder != watched:
         if before is not None and before.uidvalidity != status.uidvalidity:
             _find_again(visit, status)
@@ -188,8 +195,8 @@ def _retagged(visit: Visit, status: Selected, before: FolderState) -> list[Sight
     ]
 
 
-def _arrived(visit: Visit, status: Selected, before: FolderState) -> list[Sighting]:
-    uids = without_ours(visit, status, visit.box.starting_at(before.uidnext))
+def _arrived(visit: Visit, status: Selected, new: Sequence[int]) -> list[Sighting]:
+    uids = without_ours(visit, status, new)
     flags = visit.box.flags(uids, readable=True)
     gmail = visit.abilities.tags == "labels"
     labels = visit.box.labels(uids, readable=True) if gmail else {}
@@ -257,11 +264,15 @@ def _settling(visit: Visit, seen: Sighting) -> How | None:
 
 
 def kept_of(judged: Judgement) -> dict[str, Any] | None:
-    """What the state keeps of a judgement: of mail that is not the school's, no word."""
+    """What the state keeps of a judgement: of mail that is not the school's, no word, and who is to be asked about."""
     if judged.verdict is None:
         return None
     if not judged.verdict.school and not judged.verdict.unsure:
-        return {"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None}
+        kept: dict[str, Any] = {"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None}
+        if judged.sender_address and perhaps_schools(judged.verdict):
+            about = judged.verdict.subject
+            kept["perhaps"] = {"name": judged.sender_name, "address": judged.sender_address, "about": about}
+        return kept
     verdict = _VERDICT.dump_python(judged.verdict, mode="json")
     card = judged.card.to_json() if judged.card else None
     gist = asdict(judged.gist) if judged.gist else None
