@@ -4,8 +4,9 @@ Words and characters are hashed (Weinberger et al. 2009), so that there is no vo
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from sklearn.preprocessing import normalize  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, PRIMARIES, Label, Primary
 from triage.facts import Facts, Flag
-from triage.lexicon import pattern
+from triage.lexicon import pattern, table
 from triage.message import Message
 from triage.people import writer_of
 from triage.second import Floats, expit
@@ -100,13 +101,25 @@ _OF_THE_RECEIVER = ("authentication-results", "return-path")
 
 
 def _envelope(message: Message, facts: Facts) -> str:
-    """Who writes, in words: parts of the domain and of the name shown, kind of sender, fields that the sender set."""
+    """Who writes, in words: parts and kind of the domain and of the name shown, kind of sender, fields that it set."""
     writer = writer_of(message, facts.standing.kind)
     domain = [f"domain:{part}" for part in re.split(r"[.\-_]", writer.domain) if part]
     domain += [f"within:{part}" for part in _WITHIN_DOMAINS.findall(writer.domain)]
     name = [f"name:{part}" for part in re.findall(r"\w+", writer.name.lower())]
+    kinds = [f"of:{kind}" for kind, stands in _kinds_of_writer().items() if stands(writer.domain, writer.name)]
     fields = [f"field:{name}" for name in message.headers if name not in _OF_THE_RECEIVER]
-    return " ".join([*domain, *name, *fields, f"kind:{facts.standing.kind}", f"via:{facts.standing.via}"])
+    return " ".join([*domain, *name, *kinds, *fields, f"kind:{facts.standing.kind}", f"via:{facts.standing.via}"])
+
+
+@cache
+def _kinds_of_writer() -> dict[str, Callable[[str, str], bool]]:
+    """For each kind whether a domain or the name shown calls its writer that: rare words of a kind speak as one."""
+
+    def stands(words: str) -> Callable[[str, str], bool]:
+        anywhere, in_name = re.compile(words, re.IGNORECASE), re.compile(rf"\b(?:{words})", re.IGNORECASE)
+        return lambda domain, name: bool(anywhere.search(domain) or in_name.search(name))
+
+    return {kind: stands(words) for kind, words in table("writers").items()}
 
 
 def _plain(message: Message, facts: Facts) -> list[float]:

@@ -47,7 +47,7 @@ from triage.features import (
     restored,
     weighed,
 )
-from triage.fit_second import FOLDS, best_threshold, combined, cross_probabilities, sure_from
+from triage.fit_second import FOLDS, ROUNDS, best_threshold, combined, cross_probabilities, sure_from
 from triage.message import Message
 from triage.model import Model
 from triage.second import Floats, Scale, Second
@@ -60,9 +60,11 @@ _DATE_C = 3.0
 # The networks' units, how often each sees all there is, and in what portions.
 _MESSAGE_NET, _SENTENCE_NET = (32, 8, 200), (16, 6, 400)
 # A word says something of mail to come when so many mails, or sentences, use it.
-_LEAST, _NET_LEAST, _DATE_LEAST = 3, 5, 6
+_LEAST, _NET_LEAST, _DATE_LEAST = 5, 5, 6
 # The share of school mail that is to be seen; the threshold is as high as that allows.
-_SCHOOL_SEEN = 0.96
+_SCHOOL_SEEN = 0.95
+# What tells school mail from other mail depends on more of what is seen together than anything else does.
+_SCHOOL_ROUNDS = 120
 # The share of mails about a plan or about danger that is to be seen.
 _NOT_TO_MISS = 0.98
 # The share of honest mail that may be taken for forged on its words alone.
@@ -317,8 +319,9 @@ def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, Second], T
     likely_school = np.ones(len(school))
     for name, truth in columns.items():
         learn = np.ones_like(school) if name in OF_ALL_MAIL else school
-        second[name] = combined(scaled[learn], truth[learn])
-        unseen = cross_probabilities(scaled[learn], truth[learn], targets.group[learn])[:, 1]
+        rounds = _SCHOOL_ROUNDS if name == "school" else ROUNDS
+        second[name] = combined(scaled[learn], truth[learn], rounds)
+        unseen = cross_probabilities(scaled[learn], truth[learn], targets.group[learn], rounds)[:, 1]
         if name == "school":
             likely_school = unseen
         if name == "school":

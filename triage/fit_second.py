@@ -12,22 +12,24 @@ from triage.second import Floats, Second, Trees
 
 FOLDS = 5
 _C = 0.05
+# Few and small trees: what is left for them is little, and the file is to stay small.
+ROUNDS = 40
 # A wrong filing is to be no likelier than one in twenty; what is less sure goes to Review.
 _RIGHT_WHEN_FILED = 0.95
 
 
-def combined(features: Floats, truth: npt.NDArray[Any]) -> Second:
-    """The second layer's part of one target."""
+def combined(features: Floats, truth: npt.NDArray[Any], rounds: int = ROUNDS) -> Second:
+    """The second layer's part of one target; a tree for each class in each round."""
     linear = LogisticRegression(C=_C, max_iter=3000).fit(features, truth)
-    trees = grow_trees(features, truth)
+    trees = grow_trees(features, truth, rounds)
     coef, intercept = linear.coef_.astype(np.float32), linear.intercept_.astype(np.float32)
     return Second(coef, intercept, _packed_trees(trees))
 
 
-def grow_trees(features: Floats, truth: npt.NDArray[Any]) -> HistGradientBoostingClassifier:
-    """Few and small trees: what is left for them is little, and the file is to stay small."""
+def grow_trees(features: Floats, truth: npt.NDArray[Any], rounds: int = ROUNDS) -> HistGradientBoostingClassifier:
+    """The trees of one target."""
     trees = HistGradientBoostingClassifier(
-        max_iter=40,
+        max_iter=rounds,
         learning_rate=0.15,
         max_leaf_nodes=8,
         l2_regularization=10,
@@ -61,7 +63,7 @@ def _packed_trees(model: HistGradientBoostingClassifier) -> Trees:
 
 
 def cross_probabilities(
-    features: Floats, truth: npt.NDArray[Any], group: npt.NDArray[np.str_]
+    features: Floats, truth: npt.NDArray[Any], group: npt.NDArray[np.str_], rounds: int = ROUNDS
 ) -> npt.NDArray[np.float64]:
     """Probabilities (rows, classes) of each row by a model that did not see the row's author."""
     classes = np.unique(truth)
@@ -69,7 +71,7 @@ def cross_probabilities(
     for learn, held in GroupKFold(min(FOLDS, len(set(group.tolist())))).split(features, groups=group):
         seen = np.unique(truth[learn])
         if len(seen) > 1:
-            model = combined(features[learn], truth[learn])
+            model = combined(features[learn], truth[learn], rounds)
             found[np.ix_(held, np.isin(classes, seen))] = model.probabilities(features[held])
     return found
 
