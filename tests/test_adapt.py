@@ -23,7 +23,7 @@ NOBODY = Config(timezone="UTC")
 SUBJECT = "This week in Room 4"
 LETTER = (
     "Hi families,\n\nThis week in Room 4 Maya finished {} pages of her {} packet. "
-    "Please have her finish pages {} at home before Saturday.\n\nMiss Dana\nBright Pencil Learning Center"
+    "Please have her finish pages {} at home before Friday.\n\nMiss Dana"
 )
 WEEKS = [
     LETTER.format("two", "fractions", "6 to 9"),
@@ -33,7 +33,7 @@ WEEKS = [
 
 
 def verdict(
-    model: models.Model, text: str, subject: str = SUBJECT, sender: str = "Bright Pencil <d@bp.example>"
+    model: models.Model, text: str, subject: str = SUBJECT, sender: str = "Miss Dana <dana@brightpencil.example>"
 ) -> Verdict:
     message = parse_message(f"From: {sender}\r\nSubject: {subject}\r\n\r\n{text}".encode())
     facts = find_facts(message, NOBODY)

@@ -14,6 +14,8 @@ from triage import model as models
 from triage import train
 from triage.classify import perhaps_schools
 from triage.corpus import Record, load_corpus
+from triage.judge import Judgement
+from triage.observe import kept_of
 from triage.resources import corpus_path, shipped_model_path
 from triage.store import Store
 
@@ -76,6 +78,14 @@ def test_it_stays_and_is_asked_about_until_the_parent_says(household: Household,
     with Store(household.state) as store:
         assert store.learned_senders() == {address}
     assert list(asked()) == []
+
+
+def test_mail_to_oneself_is_not_asked_about() -> None:
+    """What the parent sends to the own address."""
+    left = replace(verdict(school=False, labels=(), primary="not_school"), sender="unknown", scores={"school": 0.5})
+    judged = Judgement(verdict=left, sender_address="jo@gmail.com", sender_name="Jo")
+    assert (kept_of(judged) or {})["perhaps"]["address"] == "jo@gmail.com"
+    assert "perhaps" not in (kept_of(replace(judged, from_self=True)) or {})
 
 
 def test_what_is_kept_of_it_is_forgotten_by_its_writer(household: Household, doubtful: Record) -> None:

@@ -269,7 +269,7 @@ def kept_of(judged: Judgement) -> dict[str, Any] | None:
         return None
     if not judged.verdict.school and not judged.verdict.unsure:
         kept: dict[str, Any] = {"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None}
-        if judged.sender_address and perhaps_schools(judged.verdict):
+        if judged.sender_address and not judged.from_self and perhaps_schools(judged.verdict):
             about = judged.verdict.subject
             kept["perhaps"] = {"name": judged.sender_name, "address": judged.sender_address, "about": about}
         return kept
