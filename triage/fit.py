@@ -62,7 +62,7 @@ _MESSAGE_NET, _SENTENCE_NET = (32, 8, 200), (16, 6, 400)
 # A word says something of mail to come when so many mails, or sentences, use it.
 _LEAST, _NET_LEAST, _DATE_LEAST = 5, 5, 6
 # The share of school mail that is to be seen; the threshold is as high as that allows.
-_SCHOOL_SEEN = 0.95
+_SCHOOL_SEEN = 0.96
 # What tells school mail from other mail depends on more of what is seen together than anything else does.
 _SCHOOL_ROUNDS = 120
 # The share of mails about a plan or about danger that is to be seen.
