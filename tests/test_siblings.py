@@ -172,7 +172,9 @@ def test_such_a_card_keeps_the_rules(own: str, main: object, other: object, lang
 
 def test_what_is_good_of_one_is_not_a_mixture_about_the_other() -> None:
     """Praise of a brother makes no card of praise and concern; his date is not in her headline."""
-    card, _ = card_of("Devi helped a new boy. Isla pushed another student in the line, and then shouted at me.")
+    card, _ = card_of(
+        "Devi helped a new boy. Isla pushed another student today, then she shouted at me and refused to sit down."
+    )
     assert card.situation == "behavior"
     slip, _ = card_of(
         "Dev's museum slip is due on January 15. Isla still owes me her spelling worksheet and two essays."
