@@ -57,8 +57,8 @@ def card_of(own: str, language: Language = "en") -> tuple[Card, Verdict]:
 # The mail, the child whom the main event is about, the other, what is told of each.
 MAILS = [
     (
-        "Isla missed her speech session, please ask her to see me on Monday. And Dev was wonderful today.",
-        ("Isla", "missed her speech session"),
+        "Isla would not come to her session and shouted at me, please talk to her. And Dev was wonderful today.",
+        ("Isla", "shouted at me"),
         ("Dev", "Dev was wonderful today"),
     ),
     (
