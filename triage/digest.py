@@ -312,7 +312,8 @@ def _perhaps(day: Day, named: Collection[str]) -> tuple[Offer, ...]:
     for row in day.rows:
         one = (row.judgement or {}).get("perhaps")
         if one is not None and one["address"] not in {*before, *named, *day.learned}:
-            offer = Offer(one_line(one["name"], 60), one_line(one["address"], 80), one_line(one["about"], 60))
+            name = one["name"] or one["address"].partition("@")[0]
+            offer = Offer(one_line(name, 60), one_line(one["address"], 80), one_line(one["about"], 60))
             found.setdefault(one["address"], offer)
     return tuple(found.values())[:MOST_OFFERS]
 
