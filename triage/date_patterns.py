@@ -254,6 +254,17 @@ TOKENS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _
 SPEAKS = re.compile(
     rf"\d|\b(?:{_either(WEEKDAYS)}|{_either(HOURS)}|{_either(MONTHS)}|tom+or+ow|tmro?w|tmw|tmr|ton(?:ight|ite)|today|hoy|"
     r"mñn|ma[nñ]ana|esta|noon|midday|mediodía|week|weekend|wk|semana|mes|month|now|away|as soon as|"
-    r"ahora|apenas|hallowe\W?en|valentine\W?s?|same|misma|mismo|esa|end of|this|the|ese|days?|weeks?|hours|días?|horas)\b",  # noqa: E501
+    r"ahora|apenas|hallowe\W?en|valentine\W?s?|same|misma|mismo|esa|end of|ese|days?|weeks?|hours|días?|horas|"
+    rf"th(?:is|at)\s+(?:afternoon|evening|morning|night)|the\s+(?:{_either(ORDINALS)}|night|evening))\b",
     re.IGNORECASE,
 )
+# What a sentence must have for a kind of token to be looked for.
+NEEDS = {
+    re.compile(rf"\b(?:{_either(WEEKDAYS)})s?\b", re.IGNORECASE): (
+        "weekday_of_month",
+        "weekday_day",
+        "weekday_later",
+        "weekday",
+    ),
+    re.compile(_MONTH, re.IGNORECASE): ("month_days", "days_month", "month_end", "month_day"),
+}

@@ -11,6 +11,7 @@ from triage.date_patterns import (
     MINUTES,
     MINUTOS,
     MONTHS,
+    NEEDS,
     ORDINALS,
     PERIODS,
     SPEAKS,
@@ -59,7 +60,10 @@ def tokens(sentence: str) -> list[Token]:
         return []
     found: list[Token] = []
     taken = bytearray(len(sentence))
+    without = {kind for pattern, kinds in NEEDS.items() if not pattern.search(sentence) for kind in kinds}
     for kind, pattern in TOKENS:
+        if kind in without:
+            continue
         for match in pattern.finditer(sentence):
             start, end = match.span()
             if not any(taken[start:end]):

@@ -22,7 +22,7 @@ from triage.message import Message, UnreadableError, parse_message
 from triage.notes import draft_mail, note_mail
 from triage.people import is_passed_on, why_not_to_lose
 from triage.plan import deserves_card
-from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
+from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of, wording_of
 from triage.said import hear
 from triage.sender import platform_of
 from triage.siblings import ALONE, Siblings, main_child, owners_of, part_of, pieces_of, told_of
@@ -111,7 +111,7 @@ def judge(
     """One judgement for each mail, in order; a mail that cannot be read is told by its `error`."""
     read = [_read(mail, household) for mail in mails]
     scores = iter(_scores([entry for entry in read if not isinstance(entry, str)], model))
-    wording = Wording(household.config.language, household.overrides)
+    wording = wording_of(household.config.language, household.overrides)
     past = list(household.past)
     found = []
     for entry in read:

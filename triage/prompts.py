@@ -152,6 +152,17 @@ class Wording:
         return str(self.words["quote"]).format(text=plain)
 
 
+def wording_of(language: Language, overrides: Path | None) -> Wording:
+    """A user's own files are read anew each time, for they change; ours once."""
+    own = overrides is not None and (overrides / language).is_dir()
+    return Wording(language, overrides) if own else _shipped_wording(language)
+
+
+@cache
+def _shipped_wording(language: Language) -> Wording:
+    return Wording(language)
+
+
 @cache
 def word_table(language: Language, name: str) -> dict[str, Any]:
     """Words and phrases of one language: `wording/LANGUAGE/NAME.toml`."""

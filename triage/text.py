@@ -76,7 +76,8 @@ def html_to_text(html: str) -> str:
 def clean(text: str) -> str:
     """Unix newlines, plain spaces, no invisible characters, no more than one blank line in a row."""
     text = text.translate(_INVISIBLE).replace("\r\n", "\n").replace("\r", "\n")
-    text = "".join(char if char == "\n" or char.isprintable() else " " for char in text)
+    if not text.replace("\n", "").isprintable():
+        text = "".join(char if char == "\n" or char.isprintable() else " " for char in text)
     text = re.sub(r"[^\S\n]+", " ", text)
     lines = [line.strip() for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")

@@ -9,7 +9,7 @@ _numbers = itertools.count(1)
 BODIES = {
     "homework": "Maya has three missing assignments in math. The fractions worksheet and the reading log are due on "
     "Friday. Please have her finish them and turn them in.",
-    "behavior": "Maya pushed another student in the lunch line today and shouted at me when I asked her to stop. She "
+    "behavior": "Maya talked through the whole lesson today and argued with me when I asked her to stop. She "
     "has been disrupting class all week and does not follow directions.",
     "meeting_request": "Could we set up a meeting about Maya? I am free on Thursday at 3:15 or Friday before school. "
     "Please let me know which time works for you.",
