@@ -15,7 +15,7 @@ from triage.errors import ConfigError
 from triage.history import Past
 from triage.message import Person, parse_message
 from triage.notes import draft_mail, note_mail
-from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of
+from triage.prompts import Around, Card, Wording, make_card, note_text, relay_of, wording_of
 from triage.situations import situation_of
 
 TODAY = date(2026, 1, 7)
@@ -463,3 +463,14 @@ def test_a_why_is_shown_and_not_repeated(why: str) -> None:
     assert MISSING.text in card.reply
     alone, _ = cards("en", "homework", evidence=(asked,))
     assert why not in " ".join([alone.reply, *alone.ask_teacher])
+
+
+def test_wording_that_changes_is_taken_up(tmp_path: Path) -> None:
+    """Only the shipped texts are kept from one batch to the next."""
+    assert wording_of("en", tmp_path) is wording_of("en", None)
+    own = tmp_path / "en" / "newsletter.j2"
+    own.parent.mkdir()
+    own.write_text("mine")
+    assert wording_of("en", tmp_path).page("newsletter", {}) == "mine"
+    own.write_text("anew")
+    assert wording_of("en", tmp_path).page("newsletter", {}) == "anew"
