@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression  # noqa: TID251 - part of th
 from sklearn.model_selection import GroupKFold  # noqa: TID251 - part of the model
 from sklearn.neural_network import MLPClassifier  # noqa: TID251 - part of the model
 from sklearn.preprocessing import StandardScaler  # noqa: TID251 - part of the model
+from sklearn.utils.parallel import Parallel, delayed  # noqa: TID251 - part of the model
 
 from triage.classify import ASKS, LABELS, PRIMARIES, Ask, Label, Primary, Thresholds
 from triage.date_view import DATE_CLASSES, DATE_TARGETS, date_clues, date_view
@@ -52,6 +53,8 @@ from triage.message import Message
 from triage.model import Model
 from triage.second import Floats, Scale, Second
 
+# Each fit of the first layer holds some gigabytes.
+_AT_A_TIME = 2
 # How much a span of evidence, which is learned from a second time, weighs beside a sentence.
 _SPAN_WEIGHT = 0.5
 _FIRST_C = 10.0
@@ -142,9 +145,7 @@ def fit(examples: Sequence[Example], said: Sequence[Said] = ()) -> Model:
     spoken = _spoken(examples, said, batch, counts, vectorizers)
     if missing := [name for name, truth in zip(MESSAGE_TARGETS, targets.message.T, strict=True) if not truth.any()]:
         raise ModelError(f"too little to learn from: the corpus holds no mail of this kind: {', '.join(missing)}")
-    everything = np.ones(len(examples), dtype=bool)
-    first = _fit_first(spoken, counts, targets, everything)
-    unseen = _out_of_fold(batch, counts, spoken, targets)
+    first, unseen = _fit_and_look(batch, counts, spoken, targets)
     standard = StandardScaler().fit(unseen)
     scale = Scale(standard.mean_.astype(np.float32), standard.scale_.astype(np.float32))
     view = scale.apply(unseen)
@@ -296,19 +297,16 @@ def fit_net(
     return Net(kept, idf, restored(*quantized(units)), bias, out, restored(*quantized(straight)), intercept)
 
 
-def _out_of_fold(batch: Batch, counts: Counts, spoken: _Spoken, targets: _Targets) -> Floats:
-    """The first layer's view of each message, learned without the message's own author."""
-    folds = min(FOLDS, len(set(targets.group.tolist())))
-    found: Floats | None = None
-    for learn_rows, held_rows in GroupKFold(folds).split(targets.message, groups=targets.group):
-        learn = np.zeros(len(targets.school), dtype=bool)
-        learn[learn_rows] = True
-        features, _ = _fit_first(spoken, counts, targets, learn).features(batch, counts)
-        found = np.zeros_like(features) if found is None else found
-        found[held_rows] = features[held_rows]
-    if found is None:
-        raise ModelError("too little to learn from: the corpus needs several authors")
-    return found
+def _fit_and_look(batch: Batch, counts: Counts, spoken: _Spoken, targets: _Targets) -> tuple[First, Floats]:
+    """The first layer, and its view of each message, learned without the message's own author."""
+    everything = np.arange(len(targets.school))
+    number = min(FOLDS, len(set(targets.group.tolist())))
+    folds = GroupKFold(number).split(targets.message, groups=targets.group)
+    learn = [np.isin(everything, rows) for rows in (everything, *(learned for learned, _ in folds))]
+    first, *others = Parallel(_AT_A_TIME)(delayed(_fit_first)(spoken, counts, targets, rows) for rows in learn)
+    views = [other.features(batch, counts)[0] for other in others]
+    unseen = sum(view * ~rows[:, None] for view, rows in zip(views, learn[1:], strict=True))
+    return first, unseen
 
 
 def _fit_second(scaled: Floats, targets: _Targets) -> tuple[dict[str, Second], Thresholds]:
