@@ -162,6 +162,31 @@ def test_strangers_who_write_like_staff_are_offered() -> None:
         assert "School" in built.offer_how
 
 
+def test_who_is_not_asked_about_today_is_on_another_day() -> None:
+    """Three a morning, in the order in which they wrote; who is made known meanwhile needs no question."""
+
+    def by(number: int, days_ago: int) -> Stored:
+        perhaps = {"name": "", "address": f"{number}@a.example", "about": "Leo"}
+        kept = {"verdict": {"school": False, "primary": "not_school", "labels": []}, "card": None, "perhaps": perhaps}
+        written = END - timedelta(days=days_ago, hours=1)
+        return replace(row(number, None), judgement=kept, day=written)
+
+    def asked(days: int, *rows: Stored, learned: str = "") -> list[str]:
+        end = END + timedelta(days=days)
+        start = end - timedelta(days=1)
+        today, earlier = [one for one in rows if one.day > start], [one for one in rows if one.day <= start]
+        built = build_digest(Day(start, end, today, earlier, learned={learned}), CONFIG, Wording("en"))
+        assert built.empty == (not built.perhaps)
+        return [one.name for one in built.perhaps]
+
+    first = [by(number, 0) for number in range(5)]
+    second = by(7, -1)
+    assert asked(0, *first) == ["0", "1", "2"]
+    assert asked(1, *first, second) == ["3", "4", "7"]
+    assert asked(1, *first, second, learned="3@a.example") == ["4", "7"]
+    assert asked(2, *first, second) == []
+
+
 def test_who_may_write_for_the_school_is_asked_about() -> None:
     """Mail that was left in the inbox: each writer once, not those of an earlier day or learned since."""
 

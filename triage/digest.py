@@ -5,7 +5,7 @@ answer, plan matters, the rest that concerns the child, good news (never cut), d
 The teacher's words are quoted as such; no mail's own HTML, link or image is ever taken over.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from email.message import EmailMessage
@@ -121,7 +121,7 @@ class Digest:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to say."""
-        said = self.sections or self.dates or self.reminders or self.nudge or self.perhaps
+        said = self.sections or self.dates or self.reminders or self.nudge or self.offers or self.perhaps
         return not (said or self.counts["failed"] or self.waits)
 
     def to_json(self) -> dict[str, Any]:
@@ -293,29 +293,47 @@ def _writer(row: Stored) -> str:
 
 
 def _offers(day: Day) -> tuple[Offer, ...]:
-    """Those who wrote for the first time on this day: nobody is asked about the same person twice."""
-    before = {person.address for row in day.earlier if (person := newcomer_of(row)) is not None}
-    found: dict[str, Offer] = {}
-    for row in day.rows:
-        person = newcomer_of(row)
-        if person is not None and person.address not in before and person.address not in day.learned:
-            about = one_line(_verdict(row).get("subject") or "", 60)
-            found.setdefault(person.address, Offer(one_line(person.name, 60), one_line(person.address, 80), about))
-    return tuple(found.values())[:MOST_OFFERS]
+    """Those who write like the school's staff and whom nobody has made known."""
+    return _asked_today(day, _newcomer)
+
+
+def _newcomer(row: Stored) -> Offer | None:
+    person = newcomer_of(row)
+    return _offer(person.name, person.address, _verdict(row).get("subject") or "") if person is not None else None
 
 
 def _perhaps(day: Day, named: Collection[str]) -> tuple[Offer, ...]:
-    """Those whose mail was left in the inbox and may be the school's all the same, each asked about once."""
-    before = {one["address"] for row in day.earlier if (one := (row.judgement or {}).get("perhaps"))}
-    before |= {person.address for row in day.earlier if (person := newcomer_of(row)) is not None}
-    found: dict[str, Offer] = {}
-    for row in day.rows:
-        one = (row.judgement or {}).get("perhaps")
-        if one is not None and one["address"] not in {*before, *named, *day.learned}:
-            name = one["name"] or one["address"].partition("@")[0]
-            offer = Offer(one_line(name, 60), one_line(one["address"], 80), one_line(one["about"], 60))
-            found.setdefault(one["address"], offer)
-    return tuple(found.values())[:MOST_OFFERS]
+    """Those whose mail was left in the inbox and may be the school's all the same."""
+    known = {*named, *(person.address for row in day.earlier if (person := newcomer_of(row)) is not None)}
+    return tuple(offer for offer in _asked_today(day, _doubtful) if offer.address not in known)
+
+
+def _doubtful(row: Stored) -> Offer | None:
+    one = (row.judgement or {}).get("perhaps")
+    return _offer(one["name"] or one["address"].partition("@")[0], one["address"], one["about"]) if one else None
+
+
+def _offer(name: str, address: str, about: str) -> Offer:
+    return Offer(one_line(name, 60), one_line(address, 80), one_line(about, 60))
+
+
+def _asked_today(day: Day, writer_of: Callable[[Stored], Offer | None]) -> tuple[Offer, ...]:
+    """Whose turn it is: each is asked about once, so many in a morning, and the rest on the next ones."""
+    arrived: dict[int, list[Offer]] = {}
+    for row in day.earlier:
+        if (writer := writer_of(row)) is not None:
+            arrived.setdefault(max(1, (day.end - row.day).days), []).append(writer)
+    arrived[0] = [writer for row in day.rows if (writer := writer_of(row)) is not None]
+    waiting: dict[str, Offer] = {}
+    asked: dict[str, Offer] = {}
+    today: tuple[Offer, ...] = ()
+    for days_ago in range(max(arrived), -1, -1):
+        for writer in arrived.get(days_ago, ()):
+            if writer.address not in asked:
+                waiting.setdefault(writer.address, writer)
+        today = tuple(waiting.values())[:MOST_OFFERS]
+        asked |= {writer.address: waiting.pop(writer.address) for writer in today}
+    return tuple(writer for writer in today if writer.address not in day.learned)
 
 
 def _counts(rows: Sequence[Stored], sections: Sequence[Section]) -> dict[str, int]:
