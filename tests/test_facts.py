@@ -149,6 +149,17 @@ def test_bulk_by_header_or_greeting() -> None:
         ("La maestra dice que el niño no trajo la tarea y que hay que firmar.", "es"),
         ("Les enfants sont sages et nous avons lu une histoire pour la classe.", "fr"),
         ("Die Kinder haben heute nicht gelesen und wir bitten um eine Antwort.", "de"),
+        ("Prezados pais, a reunião da turma será na quinta. Por favor, confirmem com a professora.", "pt"),
+        ("Gentili genitori, la riunione della classe si terrà giovedì. Vi prego di venire con il libretto.", "it"),
+        ("Szanowni Państwo, proszę o zgodę na wycieczkę do muzeum. Nie zapomnijcie o śniadaniu.", "pl"),
+        ("Kính gửi phụ huynh, ngày mai các con được nghỉ học. Xin cho con mang theo sách.", "vi"),
+        ("Magandang umaga po. Wala pong pasok ang mga bata bukas. Pakidala ang aralin sa Lunes.", "tl"),
+        ("Bonjou paran yo, demen pa gen lekòl pou timoun yo. N ap wè nou lendi.", "ht"),
+        ("Regrade: a C- to a B+, posted tonight. As it stands no one is failing.", "en"),
+        ("can i go to alex's after practice? his mum says i do", "en"),
+        ("Señora, ¿cuándo puede venir para que platiquemos de Wendy? Estoy libre de 12:30 a 1.", "es"),
+        ("Dale, martes 1 a las 8. Entrá por portería, avisá que venís a verme a mí.", "es"),
+        ("Entra todo. NO entra lo de mayo. Calculadora no, regla no.", "es"),
         ("今日は宿題がありません。明日は遠足です。", "ja"),
         ("Завтра экскурсия, принесите воду и обед.", "ru"),
         ("明天没有作业，请带午饭。", "zh"),
@@ -157,7 +168,7 @@ def test_bulk_by_header_or_greeting() -> None:
     ],
 )
 def test_languages(text: str, language: str) -> None:
-    """English and Spanish are told from others."""
+    """English and Spanish are told from others, whose small words they share."""
     assert detect_language(text) == language
 
 

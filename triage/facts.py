@@ -5,6 +5,7 @@ plan or of danger. Probable things (what kind of mail it is) come from the model
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -133,16 +134,24 @@ def _day_first(written: datetime, language: str) -> bool:
     return not american or (language == "es" and offset == timedelta(hours=-3))
 
 
+# So many times as many small words as of English or Spanish must be of another language.
+_FOREIGN = 1.5
+
+
 def detect_language(text: str) -> str:
-    """ISO 639-1 code of the language that most of the text is in; "en" where it is too short to tell."""
+    """ISO 639-1 code of the language that most of the text is in; "en" where it is too short to tell.
+
+    Mail of another language goes to Review unread, so that a few words that it shares with one make none.
+    """
     letters = [char for char in text if char.isalpha()]
     foreign = sum(ord(char) > 0x24F and not 0x1E00 <= ord(char) < 0x2000 for char in letters)
     if letters and foreign / len(letters) > 0.4:
         return _script(letters)
-    words = re.findall(r"[^\W\d_]+", text.lower())
-    counts = {code: sum(word in known for word in words) for code, known in word_sets("function_words").items()}
-    best = max(counts, key=lambda code: counts[code])
-    return best if counts[best] > counts["en"] and counts[best] >= 3 else "en"
+    words = Counter(re.findall(r"[^\W\d_]+", text.lower()))
+    known = {code: words.keys() & small for code, small in word_sets("function_words").items()}
+    best = max(known, key=lambda code: (len(known[code]), sum(words[word] for word in known[code])))
+    near = "es" if len(known["es"]) > len(known["en"]) and len(known["es"]) >= 2 else "en"
+    return best if len(known[best]) >= max(3, _FOREIGN * len(known[near])) else near
 
 
 _SCRIPTS = (
