@@ -4,7 +4,7 @@ Words and characters are hashed (Weinberger et al. 2009), so that there is no vo
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -43,20 +43,9 @@ MESSAGE_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PR
 NET_TARGETS: tuple[str, ...] = (*LABELS, *(f"primary {p}" for p in SCHOOL_PRIMARIES), "school")
 STACK_TARGETS: tuple[str, ...] = (*LABELS, *ASKS, *OF_ALL_MAIL)
 
-# What the names of schools, and of those that are taken for schools, are made of.
-_WITHIN_DOMAINS = re.compile(
-    r"elem|primary|middle|high|junior|unified|district|schools?|isd|usd|csd|k-?12|k8|academy|prep|college|charter|montessori|"
-    r"infants|grammar|scoil|sgoil|ysgol|vidya|niketan|primaria|secundaria|"
-    r"escuela|colegio|liceo|instituto|ceip|ies|univ|edu|tutor|learn|kids|camp|club|sport|league|swim|music|dance|care|"
-    r"pta|pto|church|parish|shop|store|bank|clinic|dental|health|travel|mail|news|studio"
-)
-
-# Domains that hardly anybody but schools and their districts has, those that others have too, and titles of teachers.
+# Domains that hardly anybody but schools and their districts has; kinds of writer whose names others have too; titles.
 _OF_A_DISTRICT = re.compile(r"(?:^|[.-])k-?12\b|(?:isd|usd|csd)\d*\.|\.sch\.|(?:^|\.)ceip|(?:^|\.)ies[.-]")
-_LIKE_A_SCHOOL = re.compile(
-    r"school|unified|district|elementary|middle|edu|academy|college|juniors|infants|grammar|scoil|sgoil|ysgol|vidyala|niketan|"
-    r"escuela|colegio|instituto|primaria|secundaria|liceo"
-)
+_LIKE_A_SCHOOL = ("school", "academy")
 _TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Coach|Sr|Sra|Srta|Prof|Profa|Maestr[oa]|Seño)\b")
 
 _MASKS = tuple(
@@ -101,25 +90,34 @@ _OF_THE_RECEIVER = ("authentication-results", "return-path")
 
 
 def _envelope(message: Message, facts: Facts) -> str:
-    """Who writes, in words: parts and kind of the domain and of the name shown, kind of sender, fields that it set."""
+    """Who writes, in words: parts and kind of the address and of the name shown, kind of sender, fields that it set."""
     writer = writer_of(message, facts.standing.kind)
     domain = [f"domain:{part}" for part in re.split(r"[.\-_]", writer.domain) if part]
-    domain += [f"within:{part}" for part in _WITHIN_DOMAINS.findall(writer.domain)]
+    # Schools' and districts' names end alike: "lincolnhs", "lakeusd", "northps".
+    own = max(writer.domain.split(".")[:-1], key=len, default="")
+    domain += [f"ends:{own[-2:]}", f"ends:{own[-3:]}"]
+    domain += [
+        f"within:{part}" for anywhere, _ in _kinds_of_writer().values() for part in anywhere.findall(writer.domain)
+    ]
     name = [f"name:{part}" for part in re.findall(r"\w+", writer.name.lower())]
-    kinds = [f"of:{kind}" for kind, stands in _kinds_of_writer().items() if stands(writer.domain, writer.name)]
+    local = writer.address.rpartition("@")[0]
+    box = [f"box:{part}" for part in re.split(r"[\W\d_]+", local) if len(part) > 2]
+    kinds = [
+        f"of:{kind}"
+        for kind, (anywhere, in_name) in _kinds_of_writer().items()
+        if anywhere.search(writer.domain) or anywhere.search(local) or in_name.search(writer.name)
+    ]
     fields = [f"field:{name}" for name in message.headers if name not in _OF_THE_RECEIVER]
-    return " ".join([*domain, *name, *kinds, *fields, f"kind:{facts.standing.kind}", f"via:{facts.standing.via}"])
+    return " ".join([*domain, *name, *box, *kinds, *fields, f"kind:{facts.standing.kind}", f"via:{facts.standing.via}"])
 
 
 @cache
-def _kinds_of_writer() -> dict[str, Callable[[str, str], bool]]:
-    """For each kind whether a domain or the name shown calls its writer that: rare words of a kind speak as one."""
-
-    def stands(words: str) -> Callable[[str, str], bool]:
-        anywhere, in_name = re.compile(words, re.IGNORECASE), re.compile(rf"\b(?:{words})", re.IGNORECASE)
-        return lambda domain, name: bool(anywhere.search(domain) or in_name.search(name))
-
-    return {kind: stands(words) for kind, words in table("writers").items()}
+def _kinds_of_writer() -> dict[str, tuple[re.Pattern[str], re.Pattern[str]]]:
+    """For each kind how its writers are called in a domain and in the name shown: rare words of a kind speak as one."""
+    return {
+        kind: (re.compile(words, re.IGNORECASE), re.compile(rf"\b(?:{words})", re.IGNORECASE))
+        for kind, words in table("writers").items()
+    }
 
 
 def _plain(message: Message, facts: Facts) -> list[float]:
@@ -139,7 +137,7 @@ def _plain(message: Message, facts: Facts) -> list[float]:
         "plan" in facts.flags,
         "safety" in facts.flags,
         bool(_OF_A_DISTRICT.search(writer.domain)),
-        bool(_LIKE_A_SCHOOL.search(writer.domain)),
+        any(_kinds_of_writer()[kind][0].search(writer.domain) for kind in _LIKE_A_SCHOOL),
         bool(_TITLE.search(f"{writer.name} {message.parts.signature} {own.rstrip()[-40:]}")),
         bool(pattern("posts").search(message.parts.signature)),
         "list-unsubscribe" in message.headers,

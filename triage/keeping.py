@@ -131,9 +131,13 @@ def _unpacked_net(part: Mapping[str, Any]) -> Net:
 def _packed_columns(model: Linear | Net) -> dict[str, Any]:
     return {
         # Rising numbers are small as differences, and pack well.
-        "kept": [np.diff(columns, prepend=0).astype(np.int32) for columns in model.kept],
+        "kept": [_in_few_bytes(np.diff(columns, prepend=0)) for columns in model.kept],
         "idf": [weights.astype(np.float16) for weights in model.idf],
     }
+
+
+def _in_few_bytes(steps: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+    return steps.astype(np.min_scalar_type(int(steps.max(initial=0))))
 
 
 def _unpacked_columns(part: Mapping[str, Any]) -> tuple[Sequence[npt.NDArray[np.int32]], Sequence[Floats]]:
