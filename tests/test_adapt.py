@@ -56,9 +56,9 @@ def test_what_was_corrected_is_judged_so_and_the_next_of_its_kind_too() -> None:
 
 def test_a_label_is_learned_and_its_opposite() -> None:
     """Said to be praise it is that, by the sentence that comes nearest; of the rest it is not."""
-    before = verdict(MODEL, WEEKS[0])
-    praised = verdict(learned((WEEKS[0], "praise")), WEEKS[0])
-    assert (before.primary, praised.primary) == ("homework", "praise")
+    note = "Hi families,\n\nThis week in Room 4 Maya finished two pages of her fractions packet.\n\nMiss Dana"
+    before, praised = verdict(MODEL, note), verdict(learned((note, "praise")), note)
+    assert (before.scores["praise"] < 0.2, praised.primary, praised.labels) == (True, "praise", ("praise",))
     assert praised.scores["homework"] < before.scores["homework"] - 0.5
     assert [found.text for found in praised.evidence if found.label == "praise"] == [
         "This week in Room 4 Maya finished two pages of her fractions packet."

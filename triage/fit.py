@@ -62,8 +62,8 @@ _FIRST_C = 10.0
 _DATE_C = 3.0
 # The networks' units, how often each sees all there is, and in what portions.
 _MESSAGE_NET, _SENTENCE_NET = (32, 8, 200), (16, 6, 400)
-# A word says something of mail to come when so many mails, or sentences, use it.
-_LEAST, _NET_LEAST, _DATE_LEAST = 6, 6, 6
+# A word says something of mail to come when so many mails, or sentences, use it; of a small corpus two are enough.
+_LEAST, _DATE_LEAST, _SMALL = 6, 6, 1000
 # The share of school mail that is to be seen; the threshold is as high as that allows.
 _SCHOOL_SEEN = 0.96
 # What tells school mail from other mail depends on more of what is seen together than anything else does.
@@ -224,7 +224,7 @@ def _fit_first(spoken: _Spoken, counts: Counts, targets: _Targets, learn: npt.ND
     sentence_sets = [(rows & (truth != -1), truth == 1) for truth in spoken.truth.T]
     words_alone = [matrix[alone] for matrix in spoken.counts]
     whole = [sp.vstack([m[learn], a]) for m, a in zip(counts.message, words_alone, strict=False)]
-    kept = frequent([*map(sp.csr_matrix, whole), counts.message[-1][learn]], _LEAST)
+    kept = frequent([*map(sp.csr_matrix, whole), counts.message[-1][learn]], _least(learn))
     sentence = _fit_linear(spoken.counts, rows, kept[:2], (sentence_sets, spoken.weight))
     message_sets = [
         (learn if name in OF_ALL_MAIL else learn & school, targets.message[:, column])
@@ -239,6 +239,10 @@ def _fit_first(spoken: _Spoken, counts: Counts, targets: _Targets, learn: npt.ND
         _fit_linear(counts.message, learn, kept, (message_sets, np.ones(len(learn)))),
         fit_net(counts.message, of_net, learn, _MESSAGE_NET),
     )
+
+
+def _least(rows: npt.NDArray[np.bool_]) -> int:
+    return _LEAST if rows.sum() > _SMALL else 2
 
 
 _Sets = Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
@@ -279,7 +283,7 @@ def fit_net(
     """What words mean together, where a sum of weights sees each by itself; it stops before it knows all by heart."""
     units_number, epochs, batch = size
     read = [matrix[rows] for matrix in net_counts(counts)]
-    kept = frequent(read, _NET_LEAST)
+    kept = frequent(read, _least(rows))
     idf = [_rounded(weights) for weights in idf_of(read, kept)]
     net = MLPClassifier(
         (units_number,),
