@@ -28,7 +28,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"date_view", "disk", "features", "idling", "lock", "partial", "rows"}),
     frozenset({"second"}),
     frozenset({"digest", "partnership"}),
-    frozenset({"awaiting", "calmer", "cooling", "corpus", "notes", "record_pages"}),
+    frozenset({"awaiting", "calmer", "cooling", "corpus", "notes", "record_pages", "strangers"}),
     frozenset({"record", "unnamed"}),
     frozenset({"prompts", "plan"}),
     frozenset({"siblings", "situations"}),

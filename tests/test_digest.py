@@ -163,7 +163,7 @@ def test_strangers_who_write_like_staff_are_offered() -> None:
 
 
 def test_who_is_not_asked_about_today_is_on_another_day() -> None:
-    """Three a morning, in the order in which they wrote; who is made known meanwhile needs no question."""
+    """Three a morning, of that day first; who is made known meanwhile needs no question."""
 
     def by(number: int, days_ago: int) -> Stored:
         perhaps = {"name": "", "address": f"{number}@a.example", "about": "Leo"}
@@ -182,8 +182,8 @@ def test_who_is_not_asked_about_today_is_on_another_day() -> None:
     first = [by(number, 0) for number in range(5)]
     second = by(7, -1)
     assert asked(0, *first) == ["0", "1", "2"]
-    assert asked(1, *first, second) == ["3", "4", "7"]
-    assert asked(1, *first, second, learned="3@a.example") == ["4", "7"]
+    assert asked(1, *first, second) == ["7", "3", "4"]
+    assert asked(1, *first, second, learned="3@a.example") == ["7", "4"]
     assert asked(2, *first, second) == []
 
 

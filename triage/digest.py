@@ -5,7 +5,7 @@ answer, plan matters, the rest that concerns the child, good news (never cut), d
 The teacher's words are quoted as such; no mail's own HTML, link or image is ever taken over.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from email.message import EmailMessage
@@ -19,8 +19,9 @@ from triage.config import Config
 from triage.facts import names_plan
 from triage.ical import Appointment, to_ics
 from triage.notes import NOTE_FROM
-from triage.plan import Stored, newcomer_of
+from triage.plan import Stored
 from triage.prompts import PAGES, Wording
+from triage.strangers import Arrived, Offer, offers_of, perhaps_of
 from triage.text import one_line
 
 SectionKind = Literal["now", "reply", "plan", "talk", "good", "review", "news"]
@@ -28,8 +29,6 @@ SECTIONS: tuple[SectionKind, ...] = ("now", "reply", "plan", "talk", "good", "re
 # So many cards are shown whole; of the rest a line. Danger, answers and good news are never cut.
 FULL_CARDS = 7
 DATES_AHEAD = timedelta(days=14)
-# The parent is asked about so many strangers in one morning.
-MOST_OFFERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +66,6 @@ class Section:
     kind: SectionKind
     title: str
     items: tuple[Item, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A stranger who writes like school staff, or may: the parent is asked, nothing is taken for granted."""
-
-    name: str
-    address: str
-    about: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +154,8 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
     dates = _dates([*day.earlier, *day.rows], end.date(), wording)
     counts = _counts(day.rows, sections)
     today = wording.day(end.date())
-    offers, how = _offers(day), "how" if config.filing.mode != "tag" else "how_tag"
+    mail = Arrived(day.end, day.rows, day.earlier, day.learned)
+    offers, how = offers_of(mail), "how" if config.filing.mode != "tag" else "how_tag"
     return Digest(
         date=end.date().isoformat(),
         start=day.start.astimezone(zone).isoformat(timespec="minutes"),
@@ -182,7 +173,7 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
         nudge=day.nudge,
         offers=offers,
         offer_how=words[f"offer_{how}"].format(root=config.filing.root),
-        perhaps=_perhaps(day, {offer.address for offer in offers}),
+        perhaps=perhaps_of(mail, offers),
         perhaps_how=words[f"perhaps_{how}"].format(root=config.filing.root),
         counts=counts,
         lines=(*day.troubles, *_closing_lines(counts, day, wording, zone)),
@@ -290,50 +281,6 @@ def _dates(rows: Sequence[Stored], today: date, wording: Wording) -> tuple[DateL
 
 def _writer(row: Stored) -> str:
     return (_verdict(row).get("teacher") or {}).get("address") or ""
-
-
-def _offers(day: Day) -> tuple[Offer, ...]:
-    """Those who write like the school's staff and whom nobody has made known."""
-    return _asked_today(day, _newcomer)
-
-
-def _newcomer(row: Stored) -> Offer | None:
-    person = newcomer_of(row)
-    return _offer(person.name, person.address, _verdict(row).get("subject") or "") if person is not None else None
-
-
-def _perhaps(day: Day, named: Collection[str]) -> tuple[Offer, ...]:
-    """Those whose mail was left in the inbox and may be the school's all the same."""
-    known = {*named, *(person.address for row in day.earlier if (person := newcomer_of(row)) is not None)}
-    return tuple(offer for offer in _asked_today(day, _doubtful) if offer.address not in known)
-
-
-def _doubtful(row: Stored) -> Offer | None:
-    one = (row.judgement or {}).get("perhaps")
-    return _offer(one["name"] or one["address"].partition("@")[0], one["address"], one["about"]) if one else None
-
-
-def _offer(name: str, address: str, about: str) -> Offer:
-    return Offer(one_line(name, 60), one_line(address, 80), one_line(about, 60))
-
-
-def _asked_today(day: Day, writer_of: Callable[[Stored], Offer | None]) -> tuple[Offer, ...]:
-    """Whose turn it is: each is asked about once, so many in a morning, and the rest on the next ones."""
-    arrived: dict[int, list[Offer]] = {}
-    for row in day.earlier:
-        if (writer := writer_of(row)) is not None:
-            arrived.setdefault(max(1, (day.end - row.day).days), []).append(writer)
-    arrived[0] = [writer for row in day.rows if (writer := writer_of(row)) is not None]
-    waiting: dict[str, Offer] = {}
-    asked: dict[str, Offer] = {}
-    today: tuple[Offer, ...] = ()
-    for days_ago in range(max(arrived), -1, -1):
-        for writer in arrived.get(days_ago, ()):
-            if writer.address not in asked:
-                waiting.setdefault(writer.address, writer)
-        today = tuple(waiting.values())[:MOST_OFFERS]
-        asked |= {writer.address: waiting.pop(writer.address) for writer in today}
-    return tuple(writer for writer in today if writer.address not in day.learned)
 
 
 def _counts(rows: Sequence[Stored], sections: Sequence[Section]) -> dict[str, int]:

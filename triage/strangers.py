@@ -1,0 +1,80 @@
+"""Pure: which strangers the parent is asked about this morning."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from triage.plan import Stored, newcomer_of
+from triage.text import one_line
+
+# So many of each kind in one morning.
+MOST_OFFERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A stranger who writes like school staff, or may: the parent is asked, nothing is taken for granted."""
+
+    name: str
+    address: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The messages of the day that ends at `end`, those before, and whom the parent has made known."""
+
+    end: datetime
+    rows: Sequence[Stored]
+    earlier: Sequence[Stored]
+    learned: Collection[str]
+
+
+def offers_of(mail: Arrived) -> tuple[Offer, ...]:
+    """Those who write like the school's staff and whom nobody has made known."""
+    return _asked_today(mail, _newcomer)
+
+
+def perhaps_of(mail: Arrived, offers: Sequence[Offer]) -> tuple[Offer, ...]:
+    """Those whose mail was left in the inbox and may be the school's all the same, but for who is offered."""
+    known = {offer.address for offer in offers}
+    known |= {person.address for row in mail.earlier if (person := newcomer_of(row)) is not None}
+    return tuple(offer for offer in _asked_today(mail, _doubtful) if offer.address not in known)
+
+
+def _newcomer(row: Stored) -> Offer | None:
+    person = newcomer_of(row)
+    subject = ((row.judgement or {}).get("verdict") or {}).get("subject") or ""
+    return _offer(person.name, person.address, subject) if person is not None else None
+
+
+def _doubtful(row: Stored) -> Offer | None:
+    one = (row.judgement or {}).get("perhaps")
+    return _offer(one["name"] or one["address"].partition("@")[0], one["address"], one["about"]) if one else None
+
+
+def _offer(name: str, address: str, about: str) -> Offer:
+    return Offer(one_line(name, 60), one_line(address, 80), one_line(about, 60))
+
+
+def _asked_today(mail: Arrived, writer_of: Callable[[Stored], Offer | None]) -> tuple[Offer, ...]:
+    """Whose turn it is: each is asked about once, so many in a morning, and the rest on the next ones.
+
+    Who wrote today comes first, so that a crowd of strangers keeps nobody waiting who writes after it.
+    """
+    arrived: dict[int, list[Offer]] = {}
+    for row in mail.earlier:
+        if (writer := writer_of(row)) is not None:
+            arrived.setdefault(max(1, (mail.end - row.day).days), []).append(writer)
+    arrived[0] = [writer for row in mail.rows if (writer := writer_of(row)) is not None]
+    waiting: dict[str, Offer] = {}
+    asked = set[str]()
+    today: tuple[Offer, ...] = ()
+    for days_ago in range(max(arrived), -1, -1):
+        new = {writer.address: writer for writer in reversed(arrived.get(days_ago, []))}
+        new = {address: new[address] for address in reversed(new) if address not in asked | waiting.keys()}
+        waiting = new | waiting
+        today = tuple(waiting.values())[:MOST_OFFERS]
+        asked |= {writer.address for writer in today}
+        waiting = {address: writer for address, writer in waiting.items() if address not in asked}
+    return tuple(writer for writer in today if writer.address not in mail.learned)
