@@ -277,3 +277,22 @@ def test_what_may_touch_danger_or_a_plan_is_the_schools_from_even_odds_on(flag: 
     for likely, asks, school in ((0.6, plain, False), (0.6, grave, True), (0.45, grave, False), (0.75, plain, True)):
         judged = replace(scores(school=likely), asks=asks)
         assert classify(MESSAGE, FACTS, judged, thresholds).school is school
+
+
+@pytest.mark.parametrize(
+    ("subject", "own", "kind", "school"),
+    [
+        ("hi", "hello", "unknown", False),
+        ("", "12:30 / 4", "unknown", False),
+        ("hi", "Maya was kind", "unknown", True),
+        ("hi", "hello", "known", True),
+        ("Absent: Maya", "", "platform", True),
+    ],
+)
+def test_a_word_or_two_of_a_stranger_tell_nothing(subject: str, own: str, kind: str, school: bool) -> None:
+    """However probable: what is left of the probability is that of mail at large."""
+    message = parse_message(f"From: x@a.example\r\nSubject: {subject}\r\n\r\n{own}".encode())
+    facts = find_facts(message, Config(timezone="UTC"))
+    facts = replace(facts, standing=Standing(kind))  # type: ignore[arg-type]
+    quiet = replace(scores(), asks=dict.fromkeys(ASKS, 0.0))
+    assert classify(message, facts, quiet, Thresholds()).school == school

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import Household
 from tests.support.dovecot import Dovecot
-from tests.support.mail import BODIES, a_mail
+from tests.support.mail import a_mail
 from tests.test_cycle import KINDS, note_count, once, places
 from tests.test_ledger import save_draft
 from triage.ledger import Ledger
@@ -222,7 +222,7 @@ CLAIMS = {
 def a_claim(kind: str, claim: str) -> bytes:
     head = f"From: e@evil.example\r\nTo: parent@mailbox.example\r\nSubject: hi\r\nX-Triage: {kind}\r\n{CLAIMS[claim]}"
     date = format_datetime(datetime.now(UTC))
-    return f"{head}In-Reply-To: <homework-261@test.example>\r\nDate: {date}\r\n\r\n{BODIES['not_school']}\r\n".encode()
+    return f"{head}In-Reply-To: <homework-261@test.example>\r\nDate: {date}\r\n\r\nhello\r\n".encode()
 
 
 @pytest.mark.parametrize("claim", list(CLAIMS))

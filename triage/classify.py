@@ -37,6 +37,9 @@ _WORTH_A_LINE = 0.02
 _SCHOOL_WORDS = 2
 # From here on a stranger's mail that may touch danger or a plan is the school's.
 _EVEN = 0.5
+# With fewer words than these a stranger's mail tells nothing, and its probability is that of mail at large.
+_FEWEST_WORDS = 4
+_WORD = re.compile(r"[^\W\d_]+")
 # From here on a stranger's mail that is left alone is asked about: by folds half of such mail is the school's.
 _PERHAPS = 0.4
 FORGED = "its words and sender look to the model like those of forged school mail"
@@ -292,6 +295,9 @@ def _is_school(message: Message, facts: Facts, scores: Scores, thresholds: Thres
         return True
     # Missing what touches danger or a plan is worse than looking at a mail too many: even odds are enough.
     grave = any(scores.asks[flag] >= _ALARMING for flag in FLAGS[:2])
+    stranger = facts.standing.kind == "unknown"
+    if stranger and not grave and len(_WORD.findall(f"{message.subject} {message.parts.own}")) < _FEWEST_WORDS:
+        return False
     return scores.school >= (min(thresholds.school, _EVEN) if grave else thresholds.school)
 
 
