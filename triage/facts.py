@@ -141,7 +141,8 @@ _FOREIGN = 1.5
 def detect_language(text: str) -> str:
     """ISO 639-1 code of the language that most of the text is in; "en" where it is too short to tell.
 
-    Mail of another language goes to Review unread, so that a few words that it shares with one make none.
+    Mail of another language goes to Review unread. So a few small words that English and Spanish share with others
+    do not make it foreign.
     """
     letters = [char for char in text if char.isalpha()]
     foreign = sum(ord(char) > 0x24F and not 0x1E00 <= ord(char) < 0x2000 for char in letters)

@@ -113,7 +113,7 @@ def _envelope(message: Message, facts: Facts) -> str:
 
 @cache
 def _kinds_of_writer() -> dict[str, tuple[re.Pattern[str], re.Pattern[str]]]:
-    """For each kind how its writers are called in a domain and in the name shown: rare words of a kind speak as one."""
+    """For each kind how an address and the name shown call its writers: rare words of a kind speak as one."""
     return {
         kind: (re.compile(words, re.IGNORECASE), re.compile(rf"\b(?:{words})", re.IGNORECASE))
         for kind, words in table("writers").items()

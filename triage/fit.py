@@ -53,7 +53,7 @@ from triage.message import Message
 from triage.model import Model
 from triage.second import Floats, Scale, Second
 
-# Each fit of the first layer holds some gigabytes.
+# Fits of the first layer at a time: six are to be made, and the corpus stands in the memory of each.
 _AT_A_TIME = 2
 # How much a span of evidence, which is learned from a second time, weighs beside a sentence.
 _SPAN_WEIGHT = 0.5
@@ -62,8 +62,9 @@ _FIRST_C = 10.0
 _DATE_C = 3.0
 # The networks' units, how often each sees all there is, and in what portions.
 _MESSAGE_NET, _SENTENCE_NET = (32, 8, 200), (16, 6, 400)
-# A word says something of mail to come when so many mails, or sentences, use it; of a small corpus two are enough.
-_LEAST, _DATE_LEAST, _SMALL = 6, 6, 1000
+# A word says something of mail to come when so many mails, or sentences, use it; where there are few of them, two.
+_LEAST, _DATE_LEAST = 6, 6
+_FEW = 1000
 # The share of school mail that is to be seen; the threshold is as high as that allows.
 _SCHOOL_SEEN = 0.96
 # What tells school mail from other mail depends on more of what is seen together than anything else does.
@@ -242,7 +243,7 @@ def _fit_first(spoken: _Spoken, counts: Counts, targets: _Targets, learn: npt.ND
 
 
 def _least(rows: npt.NDArray[np.bool_]) -> int:
-    return _LEAST if rows.sum() > _SMALL else 2
+    return _LEAST if rows.sum() > _FEW else 2
 
 
 _Sets = Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
