@@ -171,11 +171,14 @@ def test_who_is_not_asked_about_today_is_on_another_day() -> None:
         written = END - timedelta(days=days_ago, hours=1)
         return replace(row(number, None), judgement=kept, day=written)
 
-    def asked(days: int, *rows: Stored, learned: str = "") -> list[str]:
+    def asked(days: int, *rows: Stored, learned: str = "", off: int = 0) -> list[str]:
+        """The names of the morning so many days on; `off` mornings before it had no digest."""
         end = END + timedelta(days=days)
-        start = end - timedelta(days=1)
+        start = end - timedelta(days=1 + off)
         today, earlier = [one for one in rows if one.day > start], [one for one in rows if one.day <= start]
-        built = build_digest(Day(start, end, today, earlier, learned={learned}), CONFIG, Wording("en"))
+        mornings = [END + timedelta(days=day) for day in range(days - off)] if off else []
+        day = Day(start, end, today, earlier, learned={learned}, mornings=mornings)
+        built = build_digest(day, CONFIG, Wording("en"))
         assert built.empty == (not built.perhaps)
         return [one.name for one in built.perhaps]
 
@@ -185,6 +188,8 @@ def test_who_is_not_asked_about_today_is_on_another_day() -> None:
     assert asked(1, *first, second) == ["7", "3", "4"]
     assert asked(1, *first, second, learned="3@a.example") == ["7", "4"]
     assert asked(2, *first, second) == []
+    assert asked(3, *first, off=2) == ["3", "4"]
+    assert asked(4, *first, second, off=2) == []
 
 
 def test_who_may_write_for_the_school_is_asked_about() -> None:

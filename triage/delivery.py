@@ -55,6 +55,7 @@ def _built(
         earlier,
         troubles=store.troubles(),
         learned=store.learned_senders(),
+        mornings=store.mornings(start - DATES_FROM, start),
         waiting=waiting_of([*earlier, *rows], settled, config, end),
         nudge=nudge.text if nudge is not None else "",
         held=ledger.held(end),

@@ -123,9 +123,9 @@ class Digest:
 class Day:
     """What a digest is made from: the messages of (start, end], and those before whose dates may lie ahead.
 
-    `troubles` are sentences about accounts that wait for a person; `learned` the addresses that the parent made known;
-    `waiting` is all that waits for an answer, `nudge` the one line of the longer view, `held` how many mails wait until
-    the time when they may be shown.
+    `troubles` are sentences about accounts that wait for a person; `learned` the addresses that the parent made known,
+    `mornings` the ends of the digests before, oldest first; `waiting` is all that waits for an answer, `nudge` the one
+    line of the longer view, `held` how many mails wait until the time when they may be shown.
     """
 
     start: datetime
@@ -134,6 +134,7 @@ class Day:
     earlier: Sequence[Stored] = ()
     troubles: Sequence[str] = ()
     learned: Collection[str] = ()
+    mornings: Sequence[datetime] = ()
     waiting: Sequence[Waiting] = ()
     nudge: str = ""
     held: int = 0
@@ -154,7 +155,7 @@ def build_digest(day: Day, config: Config, wording: Wording) -> Digest:
     dates = _dates([*day.earlier, *day.rows], end.date(), wording)
     counts = _counts(day.rows, sections)
     today = wording.day(end.date())
-    mail = Arrived(day.end, day.rows, day.earlier, day.learned)
+    mail = Arrived(day.end, day.rows, day.earlier, day.learned, day.mornings)
     offers, how = offers_of(mail), "how" if config.filing.mode != "tag" else "how_tag"
     return Digest(
         date=end.date().isoformat(),

@@ -464,6 +464,12 @@ class Store:
         rows = self.rows("SELECT * FROM digest WHERE state = 'done' ORDER BY covers_to DESC LIMIT 1")
         return delivery_of(rows[0]) if rows else None
 
+    def mornings(self, start: datetime, end: datetime) -> list[datetime]:
+        """The ends of the digests that were made, within (start, end], oldest first."""
+        span = utc_text(start), utc_text(end)
+        rows = self.rows("SELECT * FROM digest WHERE state = 'done' AND covers_to > ? AND covers_to <= ?", *span)
+        return sorted(delivery_of(row).covers_to for row in rows)
+
     def save_delivery(self, delivery: Delivery) -> None:
         """Remember a digest before it is delivered, and again after."""
         self.write(

@@ -1,8 +1,9 @@
 """Pure: which strangers the parent is asked about this morning."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from triage.plan import Stored, newcomer_of
 from triage.text import one_line
@@ -22,12 +23,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """The messages of the day that ends at `end`, those before, and whom the parent has made known."""
+    """The messages of the day that ends at `end`, those before, whom the parent has made known, and when digests were.
+
+    `mornings` are the ends of earlier digests, oldest first; where there was none yet, each day is taken to have one.
+    """
 
     end: datetime
     rows: Sequence[Stored]
     earlier: Sequence[Stored]
     learned: Collection[str]
+    mornings: Sequence[datetime] = ()
 
 
 def offers_of(mail: Arrived) -> tuple[Offer, ...]:
@@ -62,19 +67,25 @@ def _asked_today(mail: Arrived, writer_of: Callable[[Stored], Offer | None]) -> 
 
     Who wrote today comes first, so that a crowd of strangers keeps nobody waiting who writes after it.
     """
-    arrived: dict[int, list[Offer]] = {}
+    mornings = mail.mornings or _each_day(mail)
+    arrived: list[list[Stored]] = [[] for _ in mornings]
     for row in mail.earlier:
-        if (writer := writer_of(row)) is not None:
-            arrived.setdefault(max(1, (mail.end - row.day).days), []).append(writer)
-    arrived[0] = [writer for row in mail.rows if (writer := writer_of(row)) is not None]
+        arrived[min(bisect_left(mornings, row.day), len(mornings) - 1)].append(row)
     waiting: dict[str, Offer] = {}
     asked = set[str]()
     today: tuple[Offer, ...] = ()
-    for days_ago in range(max(arrived), -1, -1):
-        new = {writer.address: writer for writer in reversed(arrived.get(days_ago, []))}
-        new = {address: new[address] for address in reversed(new) if address not in asked | waiting.keys()}
+    for rows in (*arrived, mail.rows):
+        new: dict[str, Offer] = {}
+        for writer in filter(None, map(writer_of, rows)):
+            if writer.address not in asked | waiting.keys():
+                new.setdefault(writer.address, writer)
         waiting = new | waiting
         today = tuple(waiting.values())[:MOST_OFFERS]
         asked |= {writer.address for writer in today}
         waiting = {address: writer for address, writer in waiting.items() if address not in asked}
     return tuple(writer for writer in today if writer.address not in mail.learned)
+
+
+def _each_day(mail: Arrived) -> Sequence[datetime]:
+    oldest = min((row.day for row in mail.earlier), default=mail.end)
+    return [mail.end - timedelta(days=ago) for ago in range(max(1, (mail.end - oldest).days), 0, -1)]
