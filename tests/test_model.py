@@ -301,7 +301,7 @@ def test_the_networks_are_scikit_learns() -> None:
     counts = count_sentences([" ".join(draw.choice(words, 6)) for _ in range(400)], make_vectorizers())
     truth = np.array([["word1" in text, "word2" in text] for text in ("word1", "word2", "word3", "word4")] * 100)
     rows = np.arange(400) < 300
-    net = fit_net(counts, truth, rows, (8, 5, 50))
+    net = fit_net(counts, truth, rows, (8, 5, 50), (2, 2))
     seen = net_features(counts, net.kept, net.idf)
     own = MLPClassifier((8,), alpha=1e-4, batch_size=50, learning_rate_init=2e-3, max_iter=5, random_state=0)
     with pytest.warns(ConvergenceWarning):

@@ -29,6 +29,8 @@ _BITS = 20
 _SHARES = (1.0, 0.7, 0.3)
 # The networks read words and, of a message, the envelope: characters made them worse.
 _READ_BY_NETS, _NET_SHARES = (0, 2), (1.0, 0.3)
+# A network's many weights are held in few steps, which costs nothing that the folds show, and half of their room.
+UNIT_STEPS = 15
 _WORD = r"(?u)\b\w+\b|[?!]"
 _ANYTHING = r"\S+"
 SCHOOL_PRIMARIES: tuple[Primary, ...] = PRIMARIES[:5]
@@ -203,14 +205,14 @@ class Linear:
         return cast("Floats", np.asarray(weighed(counts, self.kept, self.idf) @ self.coef.T) + self.intercept)
 
 
-def quantized(coef: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
+def quantized(coef: Floats, steps: int = 127) -> tuple[npt.NDArray[np.int8], Floats]:
     """Coefficients in eight bits, by the square root of their size so that small ones keep their shape.
 
-    The scale, (targets, 1), is each target's largest.
+    The scale, (targets, 1), follows each target's largest, which is so many steps from zero; few of them pack well.
     """
-    scale = np.maximum(np.abs(coef).max(axis=1, keepdims=True), np.float32(1e-9))
-    codes = np.rint(np.sign(coef) * np.sqrt(np.abs(coef) / scale) * 127)
-    return codes.astype(np.int8), scale
+    largest = np.maximum(np.abs(coef).max(axis=1, keepdims=True), np.float32(1e-9))
+    codes = np.rint(np.sign(coef) * np.sqrt(np.abs(coef) / largest) * steps)
+    return codes.astype(np.int8), largest * np.float32((127 / steps) ** 2)
 
 
 def restored(codes: npt.NDArray[np.int8], scale: Floats) -> Floats:

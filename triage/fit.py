@@ -30,6 +30,7 @@ from triage.features import (
     SENTENCE_TARGETS,
     SPOKEN,
     STACK_TARGETS,
+    UNIT_STEPS,
     Batch,
     Counts,
     First,
@@ -61,10 +62,13 @@ _FIRST_C = 10.0
 # Of the words around dates there are more for each example, and so they are held more firmly.
 _DATE_C = 3.0
 # The networks' units, how often each sees all there is, and in what portions.
-_MESSAGE_NET, _SENTENCE_NET = (32, 8, 200), (16, 6, 400)
+_MESSAGE_NET, _SENTENCE_NET = (32, 6, 200), (16, 6, 400)
 # A word says something of mail to come when so many mails, or sentences, use it; where there are few of them, two.
-_LEAST, _DATE_LEAST = 6, 6
+_LEAST, _DATE_LEAST = 8, 6
 _FEW = 1000
+# How many mails, or sentences, must use a word for a network to learn with it, and for its file to hold it. The words
+# of two mails take up what is particular to those, so that the common ones need not; they need not be held for that.
+_MESSAGE_USES, _SENTENCE_USES = (2, 3), (6, 6)
 # The share of school mail that is to be seen; the threshold is as high as that allows.
 _SCHOOL_SEEN = 0.96
 # What tells school mail from other mail depends on more of what is seen together than anything else does.
@@ -225,7 +229,7 @@ def _fit_first(spoken: _Spoken, counts: Counts, targets: _Targets, learn: npt.ND
     sentence_sets = [(rows & (truth != -1), truth == 1) for truth in spoken.truth.T]
     words_alone = [matrix[alone] for matrix in spoken.counts]
     whole = [sp.vstack([m[learn], a]) for m, a in zip(counts.message, words_alone, strict=False)]
-    kept = frequent([*map(sp.csr_matrix, whole), counts.message[-1][learn]], _least(learn))
+    kept = frequent([*map(sp.csr_matrix, whole), counts.message[-1][learn]], _least(learn, _LEAST))
     sentence = _fit_linear(spoken.counts, rows, kept[:2], (sentence_sets, spoken.weight))
     message_sets = [
         (learn if name in OF_ALL_MAIL else learn & school, targets.message[:, column])
@@ -236,14 +240,14 @@ def _fit_first(spoken: _Spoken, counts: Counts, targets: _Targets, learn: npt.ND
     of_net = targets.message[:, [MESSAGE_TARGETS.index(name) for name in NET_TARGETS]]
     return First(
         sentence,
-        fit_net(spoken.counts, guessed, rows, _SENTENCE_NET),
+        fit_net(spoken.counts, guessed, rows, _SENTENCE_NET, _SENTENCE_USES),
         _fit_linear(counts.message, learn, kept, (message_sets, np.ones(len(learn)))),
-        fit_net(counts.message, of_net, learn, _MESSAGE_NET),
+        fit_net(counts.message, of_net, learn, _MESSAGE_NET, _MESSAGE_USES),
     )
 
 
-def _least(rows: npt.NDArray[np.bool_]) -> int:
-    return _LEAST if rows.sum() > _FEW else 2
+def _least(rows: npt.NDArray[np.bool_], least: int) -> int:
+    return least if rows.sum() > _FEW else 2
 
 
 _Sets = Sequence[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]
@@ -279,13 +283,18 @@ def _rounded(weights: Floats) -> Floats:
 
 
 def fit_net(
-    counts: Matrices, truth: npt.NDArray[np.bool_], rows: npt.NDArray[np.bool_], size: tuple[int, int, int]
+    counts: Matrices,
+    truth: npt.NDArray[np.bool_],
+    rows: npt.NDArray[np.bool_],
+    size: tuple[int, int, int],
+    uses: tuple[int, int],
 ) -> Net:
     """What words mean together, where a sum of weights sees each by itself; it stops before it knows all by heart."""
     units_number, epochs, batch = size
+    to_learn, to_keep = (_least(rows, least) for least in uses)
     read = [matrix[rows] for matrix in net_counts(counts)]
-    kept = frequent(read, _least(rows))
-    idf = [_rounded(weights) for weights in idf_of(read, kept)]
+    learned = frequent(read, to_learn)
+    idf = [_rounded(weights) for weights in idf_of(read, learned)]
     net = MLPClassifier(
         (units_number,),
         alpha=1e-4,
@@ -296,11 +305,17 @@ def fit_net(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        net.fit(net_features(counts, kept, idf)[rows], truth[rows].astype(np.int8))
+        net.fit(net_features(counts, learned, idf)[rows], truth[rows].astype(np.int8))
+    kept = frequent(read, to_keep)
+    stays = [np.isin(columns, few, assume_unique=True) for columns, few in zip(learned, kept, strict=True)]
     units, out = (part.T.astype(np.float32) for part in net.coefs_)
+    units = restored(*quantized(units[:, np.concatenate(stays)], UNIT_STEPS))
     bias, intercept = (part.astype(np.float32) for part in net.intercepts_)
     straight = np.zeros((truth.shape[1], units.shape[1]), dtype=np.float32)
-    return Net(kept, idf, restored(*quantized(units)), bias, out, restored(*quantized(straight)), intercept)
+    of_kept = [weights[there] for weights, there in zip(idf, stays, strict=True)]
+    return Net(
+        kept, of_kept, restored(*quantized(units, UNIT_STEPS)), bias, out, restored(*quantized(straight)), intercept
+    )
 
 
 def _fit_and_look(batch: Batch, counts: Counts, spoken: _Spoken, targets: _Targets) -> tuple[First, Floats]:

@@ -18,7 +18,7 @@ import skops.io  # noqa: TID251 - part of the model
 
 from triage.disk import write_whole
 from triage.errors import ModelError
-from triage.features import First, Linear, Net, quantized, restored
+from triage.features import UNIT_STEPS, First, Linear, Net, quantized, restored
 from triage.lock import turn
 from triage.second import Floats
 
@@ -119,7 +119,7 @@ def unpacked_first(part: Mapping[str, Any]) -> First:
 
 
 def _packed_net(net: Net) -> dict[str, Any]:
-    weights = {"units": [*quantized(net.units)], "straight": [*quantized(net.straight)]}
+    weights = {"units": [*quantized(net.units, UNIT_STEPS)], "straight": [*quantized(net.straight)]}
     return {**_packed_columns(net), **weights, "bias": net.bias, "out": net.out, "intercept": net.intercept}
 
 
