@@ -1,6 +1,7 @@
 """The plan is a pure table: every combination that matters is written out."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -79,6 +80,9 @@ def test_a_usual_mail_is_tagged_then_moved_then_gets_its_note() -> None:
         ({"verdict": verdict(labels=(), primary="other_school", needs_reply=True)}, ["tag", "move", "note"]),
         ({"verdict": verdict(urgent=True)}, ["tag", "note"]),
         ({"verdict": verdict(flags=("safety",))}, ["tag", "note"]),
+        ({"verdict": verdict(flags=("safety",), doubted=("safety",))}, ["tag", "move", "note"]),
+        ({"verdict": verdict(flags=("bulk", "safety"), doubted=("safety",))}, ["tag", "move"]),
+        ({"verdict": verdict(urgent=True, flags=("safety",), doubted=("safety",))}, ["tag", "note"]),
     ],
 )
 def test_what_decides_in_the_case(changes: dict[str, object], expected: list[str]) -> None:
@@ -154,6 +158,8 @@ def test_notes_and_drafts_only_where_wanted_and_possible() -> None:
     for other in (verdict(), verdict(needs_reply=True, flags=("safety",)), verdict(needs_reply=True, unsure=True)):
         what = case(verdict=other, draft=Appendix("<d@triage.invalid>", b"x"))
         assert "draft" not in kinds(the_plan(what, drafts, prompts=wanted))
+    named = case(verdict=replace(asks, flags=("safety",), doubted=("safety",)), draft=with_draft.draft)
+    assert "draft" in kinds(the_plan(named, drafts, prompts=wanted))
 
 
 def test_what_leaves_the_folder_is_told_from_what_is_only_tagged() -> None:
@@ -165,7 +171,7 @@ def test_what_leaves_the_folder_is_told_from_what_is_only_tagged() -> None:
 
 
 verdicts = st.builds(
-    lambda labels, school, unsure, urgent, asks, flags: verdict(
+    lambda labels, school, unsure, urgent, asks, flags, doubts: verdict(
         labels=tuple(labels) if school else (),
         primary=(labels[0] if labels else "other_school") if school else "not_school",
         school=school,
@@ -173,6 +179,7 @@ verdicts = st.builds(
         urgent=urgent,
         needs_reply=asks,
         flags=tuple(flags),
+        doubted=("safety",) if doubts and "safety" in flags else (),
     ),
     st.lists(st.sampled_from(LABELS), unique=True),
     st.booleans(),
@@ -180,6 +187,7 @@ verdicts = st.builds(
     st.booleans(),
     st.booleans(),
     st.lists(st.sampled_from(["plan", "safety", "bulk"]), unique=True),
+    st.booleans(),
 )
 
 
@@ -207,7 +215,7 @@ def test_what_must_always_hold(
         assert actions == []
     if can_file == "none":
         assert "move" not in kinds(actions)
-    if "safety" in judged.flags or judged.urgent:
+    if ("safety" in judged.flags and "safety" not in judged.doubted) or judged.urgent:
         assert "move" not in kinds(actions)
     for action in actions:
         assert action.target in ("", *FOLDERS.values(), "INBOX")

@@ -117,8 +117,8 @@ MAILS = [
         ("Dev", "leyó un cuento"),
     ),
     (
-        "Isla faltó a su sesión de lenguaje; por favor pídale que me vea el lunes. Y Dev estuvo maravilloso hoy.",
-        ("Isla", "faltó a su sesión"),
+        "Isla no entregó su mapa de ciencias; por favor pídale que lo traiga el lunes. Y Dev estuvo maravilloso hoy.",
+        ("Isla", "no entregó su mapa"),
         ("Dev", "estuvo maravilloso"),
     ),
 ]  # fmt: skip

@@ -137,6 +137,11 @@ class Verdict:
     # Flags that probably do not hold: named all the same, and shown without alarm.
     doubted: tuple[Flag, ...] = ()
 
+    @property
+    def danger(self) -> bool:
+        """Whether it tells of danger, as far as anybody can say."""
+        return "safety" in self.flags and "safety" not in self.doubted
+
     def to_json(self, path: str = "") -> dict[str, Any]:
         """One object of the documented interface."""
         teacher = {"name": self.teacher.name, "address": self.teacher.address} if self.teacher else None

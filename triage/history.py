@@ -49,8 +49,7 @@ class Past:
         who = verdict.teacher
         labels = () if "bulk" in verdict.flags else verdict.labels
         address, name = (who.address, who.name) if who else ("", "")
-        grave = "safety" in verdict.flags and "safety" not in verdict.doubted
-        return cls(verdict.date, verdict.child or "", address, labels, name, _themes_of(verdict), grave)
+        return cls(verdict.date, verdict.child or "", address, labels, name, _themes_of(verdict), verdict.danger)
 
 
 def concerns_before(verdict: Verdict, past: Sequence[Past]) -> list[date]:

@@ -198,7 +198,7 @@ def _target(verdict: Verdict, abilities: Abilities, filing: Filing, source: str,
     """The folder to file into, empty where the mail stays."""
     if filing.mode == "tag" or (filing.mode == "move" and abilities.filing == "none"):
         return ""
-    if filing.keep_urgent_in_inbox and (verdict.urgent or "safety" in verdict.flags):
+    if filing.keep_urgent_in_inbox and (verdict.urgent or verdict.danger):
         return ""
     folder = abilities.folders[role]
     return "" if folder == source else folder
@@ -232,7 +232,7 @@ def deserves_card(verdict: Verdict) -> bool:
 
 
 def _is_newsletter(verdict: Verdict) -> bool:
-    return "bulk" in verdict.flags and "safety" not in verdict.flags
+    return "bulk" in verdict.flags and not verdict.danger
 
 
 def _appending(case: Case, abilities: Abilities, prompts: PromptSettings, beside: str) -> list[Action]:
@@ -250,7 +250,7 @@ def _append(kind: Literal["note", "draft"], case: Case, folder: str, what: Appen
 
 
 def _may_draft(verdict: Verdict) -> bool:
-    return verdict.needs_reply and not verdict.unsure and not {"bulk", "safety"} & set(verdict.flags)
+    return verdict.needs_reply and not verdict.unsure and not verdict.danger and "bulk" not in verdict.flags
 
 
 def files(actions: Iterable[Action]) -> bool:

@@ -92,8 +92,7 @@ def main_child(verdict: Verdict, siblings: Siblings) -> str | None:
     told = told_of(siblings.pieces)
     if len(told) == 1:
         return told[0]
-    alarm = "safety" in verdict.flags and "safety" not in verdict.doubted
-    kinds = ["safety"] if alarm else []
+    kinds = ["safety"] if verdict.danger else []
     kinds += [label for label in PRIMARIES if label in verdict.labels]
     kinds += ["plan"] if "plan" in verdict.flags else []
     return next((siblings.owners[kind] for kind in kinds if kind in siblings.owners), verdict.child)

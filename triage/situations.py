@@ -17,7 +17,7 @@ def situation_of(verdict: Verdict, past: Sequence[Past] = (), said: Said = NOTHI
     bulk = not labels
     before = 0 if talk or bulk or "praise" in labels else len(concerns_before(verdict, past))
     choices = (
-        ("safety", "safety" in verdict.flags and "safety" not in verdict.doubted),
+        ("safety", verdict.danger),
         ("suspicious", bool(verdict.warnings)),
         # Whatever else it is about, what goes to many is no talk with anybody.
         ("newsletter", "bulk" in verdict.flags),
