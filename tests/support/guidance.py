@@ -150,6 +150,7 @@ def _sources(shown: Shown) -> Iterator[str]:
         message.subject,
         message.parts.own,
         message.parts.signature,
+        message.parts.header,
         message.sender.name,
         message.sender.address,
     )
