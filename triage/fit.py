@@ -313,9 +313,7 @@ def fit_net(
     bias, intercept = (part.astype(np.float32) for part in net.intercepts_)
     straight = np.zeros((truth.shape[1], units.shape[1]), dtype=np.float32)
     of_kept = [weights[there] for weights, there in zip(idf, stays, strict=True)]
-    return Net(
-        kept, of_kept, restored(*quantized(units, UNIT_STEPS)), bias, out, restored(*quantized(straight)), intercept
-    )
+    return Net(kept, of_kept, units, bias, out, restored(*quantized(straight)), intercept)
 
 
 def _fit_and_look(batch: Batch, counts: Counts, spoken: _Spoken, targets: _Targets) -> tuple[First, Floats]:
