@@ -47,6 +47,36 @@ def test_what_is_found(text: str, at: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "hour"),
+    [
+        ("Saturday 9 to noon in the gym.", "2026-01-10T09:00"),
+        ("Get them in by Thursday 3 o'clock.", "2026-01-08T15:00"),
+        ("The skate swap is in the gym tomorrow from nine until noon.", "2026-01-08T09:00"),
+        ("could you come friday at 330 to talk", "2026-01-09T15:30"),
+        ("545 tmrw at the front lot", "2026-01-08T17:45"),
+        ("PT test Thursday at 0600 on the track.", "2026-01-08T06:00"),
+        ("The coach departs at a quarter to seven on Tuesday.", "2026-01-13T06:45"),
+        ("The buses come at 6:45 in the evening on Thursday.", "2026-01-08T18:45"),
+        ("¿Hablamos mañana tipo 7 de la noche?", "2026-01-08T19:00"),
+        ("El camión sale 6 y media en punto el lunes.", "2026-01-12T06:30"),
+        ("Nos vemos el martes 6 y media.", "2026-01-13T18:30"),
+        ("Venga el jueves antes d las 3.", "2026-01-08T15:00"),
+    ],
+)
+def test_hours_as_people_type_them(text: str, hour: str) -> None:
+    """Without a colon, in words, in abbreviations, and a number beside a day that is its hour."""
+    assert hour in [at[:16] for at, _ in found(text)]
+
+
+@pytest.mark.parametrize(
+    "text", ["See me in room 210 today.", "Read page 115 tonight.", "He stands at 612 words today."]
+)
+def test_a_number_is_no_hour(text: str) -> None:
+    """Rooms, pages and counts."""
+    assert not [at for at, _ in found(text) if "T" in at]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "She was absent last Friday.",

@@ -115,7 +115,10 @@ _MONTH = rf"\b(?:{_either(MONTHS)})\b\.?"
 _YEAR = r"(?:,?\s+(?:del?\s+)?20\d\d\b)?"
 _AND = r"(?:\s*(?:,|&|/|\b(?:and|or|y|o|u)\b))+\s*(?:the\s+|el\s+)?"
 _TO = r"\s*(?:-|–|—|\b(?:to|through|thru|until|al?)\b)\s*(?:the\s+|el\s+)?"
-_NO_COUNT = r"(?!\s*(?:[:.h/%]\d|h\s\d|[-–]\d|[ap]\.?\s?m\b|de la (?:tarde|mañana|noche)|(?:min|hs|hrs|hours|horas)\b))"
+_NO_COUNT = (
+    r"(?!\s*(?:[:.h/%]\d|h\s\d|[-–]\d|[ap]\.?\s?m\b|de la (?:tarde|mañana|noche)|"
+    r"(?:min|hs|hrs|hours|horas|o['’]?clock)\b|(?:to|until|till)\s+noon\b|y\s+(?:media|cuarto)\b))"
+)
 _HOUR = r"(?:1[0-2]|0?[1-9])"
 # "March 15, 2 to 4" is one day and its hours.
 _NO_HOURS = r"(?!,\s*(?:1[0-2]|[1-9])\s*(?:-|–|\b(?:to|until|till)\b)\s*(?:1[0-2]|[1-9]|noon)\b)"
@@ -228,8 +231,23 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("clock", rf"\b(?:{_either(MINUTES)})\s+(?:{_HOUR}|{_WORD})\b"),
     (
         "clock",
-        rf"(?:(?<=\ba las )|(?<=\bde las )|(?<=\bpara las )|(?<=\bhasta las )|(?<=\bsobre las )|(?<=\bdesde las )|(?<=\bentre las )|(?<=\ba la )|(?<=\bde la ))(?:2[0-3]|1\d|[1-9]|{_WORD})\b(?![:.]\d)"  # noqa: E501
+        rf"(?:(?<=\ba las )|(?<=\bde las )|(?<=\bpara las )|(?<=\bhasta las )|(?<=\bsobre las )|(?<=\bdesde las )|(?<=\bentre las )|(?<=\ba la )|(?<=\bde la )|(?<=\b[da] las )|(?<=\b[da] ls ))(?:2[0-3]|1\d|[1-9]|{_WORD})\b(?![:.]\d)"  # noqa: E501
         rf"(?:\s+(?:{_either(MINUTOS)}))?",
+    ),
+    # "Sale 6 y media en punto", "tipo 7 de la noche", "a eso de 8".
+    (
+        "clock",
+        rf"(?<![\d.:/$-])\b{_HOUR}\s+y\s+(?:media|cuarto)\b|\b{_WORD}\s+y\s+(?:media|cuarto)\s+(?:en\s+punto|de\s+la)\b"
+        rf"|(?<![\d.:/$-])\b(?:{_HOUR}|{_WORD})(?=\s+de\s+la\s+(?:tarde|noche|mañana)\b)"
+        rf"|(?:(?<=\btipo )|(?<=\beso de las ))(?:{_HOUR}|{_WORD})(?:\s+(?:{_either(MINUTOS)}))?\b(?![:.]\d)",
+    ),
+    # Typed on a phone: "at 330", "545 tmrw"; the army's "at 0600".
+    (
+        "clock",
+        rf"(?:(?<=\bat )|(?<=@)|(?<=@ ))(?!20[0-3]\d)(?:{_HOUR}|1\d|2[0-3])[0-5][05]\b"
+        rf"(?=\s*[.,?!]?\s*$|\s*[.,?!]\s|\s+(?:on|in|to|for|and|or|if|today|ton|tom|tmr|this|sharp|{_either(WEEKDAYS)}))"
+        r"|(?<![\d.:/$£€#-])(?<!room )(?<!rm )(?<!page )(?<!pages )(?<!pg )(?<!read )(?<!in )\b"
+        rf"{_HOUR}[0-5][05](?=\s+(?:sharp|today|tonight|tonite|tom+or+ow|tmro?w|tmw|tmr)\b)",
     ),
     (
         "clock",

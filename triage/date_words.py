@@ -284,8 +284,10 @@ def _time(text: str) -> tuple[int, int, int]:
             return hour, minute, 0
     numbers, named = _numbers(text), _all_of(HOURS, text)
     shift = next((minutes for words, minutes in {**MINUTES, **MINUTOS}.items() if words in text), 0)
-    if numbers and numbers[0] >= 100:
+    if numbers and (numbers[0] >= 100 or re.match(r"0\d\d\d", text)):
         numbers = list(divmod(numbers[0], 100))
+        if text.startswith("0"):
+            return numbers[0], numbers[1], 1
     # "ten past four", but "nueve menos diez".
     hour = numbers[0] if numbers else named[-1 if re.search("past|to|till|after", text) else 0]
     minute = numbers[1] if len(numbers) > 1 else shift

@@ -181,14 +181,16 @@ def _period(name: str, today: date) -> date | None:
 # --- Hours -----------------------------------------------------------------------------------------------
 
 _MOVED = re.compile(
-    r"\b(?:mov(?:e|ed|ing)|push(?:ed)?|slide|switch(?:ed)?|chang(?:e|ed|ing)|shift(?:ed)?|swap(?:ping)?|pasar|mover|cambi\w+)\b",
+    r"\b(?:mov(?:e|ed|ing)|push(?:ed)?|slide|switch(?:ed)?|chang(?:e|ed|ing)|shift(?:ed)?|swap(?:ping)?(?!\s+(?:is|meet|day|shop))|pasar|mover|cambi\w+)\b",
     re.IGNORECASE,
 )
 _IN_THE_MORNING = re.compile(
     r"\bmorning\b|de la mañana|\bbefore (?:school|the bell|mass)\b|\bbreakfast\b|\btomorrow am\b", re.IGNORECASE
 )
 _EARLY = re.compile(
-    r"\bbus(?:es)?\b[^.?!]{0,24}\b(?:leaves?|departs?|rolls?|is)\b|\bbus\b|\bbefore school\b|\bsalimos\b", re.IGNORECASE
+    r"\bbus\b|\bbefore school\b|\bsalimos\b"
+    r"|\b(?:buses|coach|van|train|camión|autob[uú]s|autocar)\s+(?:\w+\s+)?(?:leaves?|departs?|rolls?|sale|arranca)\b",
+    re.IGNORECASE,
 )
 _IN_THE_EVENING = re.compile(r"\bevening|\btonight|\btonite|\bnight\b|\bnoche\b|\bafternoon|\btarde\b", re.IGNORECASE)
 _TONIGHT = re.compile(r"\btonight|\btonite|\bnoche\b", re.IGNORECASE)
