@@ -163,7 +163,7 @@ def test_strangers_who_write_like_staff_are_offered() -> None:
 
 
 def test_who_is_not_asked_about_today_is_on_another_day() -> None:
-    """Three a morning, of that day first; who is made known meanwhile needs no question."""
+    """Three a morning, of that day first, one of long ago in a crowd; who is made known meanwhile needs no question."""
 
     def by(number: int, days_ago: int) -> Stored:
         perhaps = {"name": "", "address": f"{number}@a.example", "about": "Leo"}
@@ -190,6 +190,10 @@ def test_who_is_not_asked_about_today_is_on_another_day() -> None:
     assert asked(2, *first, second) == []
     assert asked(3, *first, off=2) == ["3", "4"]
     assert asked(4, *first, second, off=2) == []
+    crowd = [by(10 * day + number, -day) for day in (1, 2) for number in range(3)]
+    assert asked(1, *first, *crowd) == ["10", "11", "4"]
+    assert asked(2, *first, *crowd) == ["20", "21", "3"]
+    assert asked(3, *first, *crowd) == ["22", "12"]
 
 
 def test_who_may_write_for_the_school_is_asked_about() -> None:

@@ -1,7 +1,7 @@
 """Pure: which strangers the parent is asked about this morning."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -65,7 +65,8 @@ def _offer(name: str, address: str, about: str) -> Offer:
 def _asked_today(mail: Arrived, writer_of: Callable[[Stored], Offer | None]) -> tuple[Offer, ...]:
     """Whose turn it is: each is asked about once, so many in a morning, and the rest on the next ones.
 
-    Who wrote today comes first, so that a crowd of strangers keeps nobody waiting who writes after it.
+    Who wrote today comes first, so that a crowd of strangers keeps nobody waiting who writes after it; where each
+    day brings a crowd, one place is for who has waited longest.
     """
     mornings = mail.mornings or _each_day(mail)
     arrived: list[list[Stored]] = [[] for _ in mornings]
@@ -79,11 +80,17 @@ def _asked_today(mail: Arrived, writer_of: Callable[[Stored], Offer | None]) -> 
         for writer in filter(None, map(writer_of, rows)):
             if writer.address not in asked | waiting.keys():
                 new.setdefault(writer.address, writer)
+        today = _of(new, waiting)
         waiting = new | waiting
-        today = tuple(waiting.values())[:MOST_OFFERS]
         asked |= {writer.address for writer in today}
         waiting = {address: writer for address, writer in waiting.items() if address not in asked}
     return tuple(writer for writer in today if writer.address not in mail.learned)
+
+
+def _of(new: Mapping[str, Offer], waiting: Mapping[str, Offer]) -> tuple[Offer, ...]:
+    if waiting and len(new) >= MOST_OFFERS:
+        return (*list(new.values())[: MOST_OFFERS - 1], list(waiting.values())[-1])
+    return (*new.values(), *waiting.values())[:MOST_OFFERS]
 
 
 def _each_day(mail: Arrived) -> Sequence[datetime]:
