@@ -61,6 +61,15 @@ def test_what_is_found(text: str, at: str, words: str) -> None:
         ("El camión sale 6 y media en punto el lunes.", "2026-01-12T06:30"),
         ("Nos vemos el martes 6 y media.", "2026-01-13T18:30"),
         ("Venga el jueves antes d las 3.", "2026-01-08T15:00"),
+        ("My office, Friday, 1400.", "2026-01-09T14:00"),
+        ("Due to my desk 0755 Friday.", "2026-01-09T07:55"),
+        ("Practice starts the 12th 630 AM.", "2026-01-12T06:30"),
+        ("call me tonite 8ish", "2026-01-07T20:00"),
+        ("works wed 430, thx", "2026-01-14T16:30"),
+        ("thurs 4 is good", "2026-01-08T16:00"),
+        ("Open on Weds 14 Jan, 13.30-14.30.", "2026-01-14T13:30"),
+        ("El jueves 8, diez en punto.", "2026-01-08T10:00"),
+        ("La cita de mañana se traslada de las 8:00 a las 11:00.", "2026-01-08T11:00"),
     ],
 )
 def test_hours_as_people_type_them(text: str, hour: str) -> None:

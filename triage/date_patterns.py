@@ -177,15 +177,15 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     # Not 24/7, 3/4 cup, 18/20 on a test: what follows and precedes is looked at when it is read.
     (
         "numeric",
-        r"(?<![\d/$£€.#-])\d{1,2}/\d{1,2}(?:/(?:20)?\d\d)?(?![\d/%])|(?<![\d.$£€])\d{1,2}[.-]\d{1,2}[.-](?:20)?\d\d(?!\d)",
+        r"(?<![\d/$£€.#-])\d{1,2}/\d{1,2}(?:/(?:20)?\d\d)?(?![\d/%])|(?<![\d.$£€])\d{1,2}(?P<by>[.-])\d{1,2}(?P=by)(?:20)?\d\d(?!\d)",
     ),
     (
         "same_time",
-        r"\b(?:at\s+)?(?:the\s+)?same\s+(?:time|hour)\b|\b(?:a\s+)?(?:la\s+misma|esa)\s+hora\b|\bmisma\s+hora\b",
+        r"\b(?:at\s+)?(?:the\s+)?same\s+(?:time|hour)s?\b|\b(?:a\s+)?(?:la\s+misma|esa)\s+hora\b|\bmisma\s+hora\b",
     ),
     (
         "same_day",
-        r"\b(?:that|the\s+same)\s+(?:same\s+)?(?:day|evening|afternoon|morning|night)\b"
+        r"\b(?:that|(?:the\s+)?same)\s+(?:same\s+)?(?:day|evening|afternoon|morning|night)\b"
         rf"|\bthe\s+(?:day|night|evening)\s+before{_ENDS}"
         r"|\bthe\s+(?:day\s+after(?:\s+that)?(?!\s+tom)|(?:next|following)\s+day)\b|\ba\s+week\s+(?:later|after\s+that)\b"
         r"|\b(?:el|un)\s+día\s+(?:antes|anterior|previo|después|siguiente)\b|\bal\s+(?:otro\s+día|día\s+siguiente)\b"
@@ -212,7 +212,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "relative",
         r"\b(?:day after tomorrow|pasado mañana|tom+or+ow|tmro?w|tmw|tmr|tonight|tonite|today"
-        r"|this afternoon|this evening|this morning|hoy|esta tarde|esta noche|mñn|manana)\b"
+        r"|this afternoon|this evening|this morning|hoy|esta (?:misma )?(?:tarde|noche)|mñn|manana)\b"
         r"|(?<!\bla )(?<!\besta )(?<!\besa )(?<!\buna )\bmañana\b",
     ),
     # A span of hours: "from 3 to 5", "9-10:30 am", "between 3 and 4".
@@ -238,10 +238,18 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "clock",
         rf"(?<![\d.:/$-])\b{_HOUR}\s+y\s+(?:media|cuarto)\b|\b{_WORD}\s+y\s+(?:media|cuarto)\s+(?:en\s+punto|de\s+la)\b"
-        rf"|(?<![\d.:/$-])\b(?:{_HOUR}|{_WORD})(?=\s+de\s+la\s+(?:tarde|noche|mañana)\b)"
+        rf"|(?<![\d.:/$-])(?<!\by )\b(?:{_HOUR}|{_WORD})(?=\s+en\s+punto\b|\s+de\s+la\s+(?:tarde|noche|mañana)\b)"
         rf"|(?:(?<=\btipo )|(?<=\beso de las ))(?:{_HOUR}|{_WORD})(?:\s+(?:{_either(MINUTOS)}))?\b(?![:.]\d)",
     ),
-    # Typed on a phone: "at 330", "545 tmrw"; the army's "at 0600".
+    # Typed on a phone: "at 330", "545 tmrw", "630 AM", "8ish"; the army's "0600", "Tuesday, 1400".
+    (
+        "clock",
+        rf"(?<![\d.:/$£€#-])\b{_HOUR}[0-5][05]\s*[ap]\.?m\b\.?|(?<![\d.:/$£€#-])\b(?:{_HOUR}|{_WORD})[ -]?ish\b"
+        r"|(?<![\d.:/$£€#+-])\b0[5-9][0-5][05]\b(?![\s-]?\d)"
+        r"|(?:(?<=day )|(?<=day, ))(?!20[0-3]\d)(?:1\d|2[0-3])[0-5][05]\b(?=\s*[.,;?!]|\s*$)"
+        r"|(?:(?<=mon )|(?<=tues )|(?<=wed )|(?<=thurs )|(?<=fri )|(?<=sat )|(?<=sun ))"
+        r"[1-9][0-5][05]\b(?=\s*[.,;?!]|\s*$)",
+    ),
     (
         "clock",
         rf"(?:(?<=\bat )|(?<=@)|(?<=@ ))(?!20[0-3]\d)(?:{_HOUR}|1\d|2[0-3])[0-5][05]\b"
@@ -260,7 +268,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         rf"(?:\b(?:the|el(?: día)?|on|by|before|until|till|and|or|to|del(?: día)?|para el)\s+|(?<=th, )|(?<=nd, )|(?<=st, )|(?<=rd, )){_DAY}(?:st|nd|rd|th)\b(?!\s+(?:grade|graders?|"  # noqa: E501
         r"period|hour|time|place|century|floor|birthday|amendment|chapter|percentile|day|week|form|year|of\b|"
         r"and\s+\d+\w+\s+(?:grade|year)))"
-        rf"|\b(?:el|antes del|al?|para el|hasta el|reunión del|profesores del)(?: día)?\s+{_DAY}\b"
+        rf"|\b(?:el|del día|antes del|al?|para el|hasta el|reunión del|profesores del)(?: día)?\s+{_DAY}\b"
         r"(?!\s*(?:de\s+(?!este)|por|%|°|º|a[nñ]os|[:./]\d|ejercicios?|p[aá]ginas?|"
         rf"[- ]?(?:min|hour|page|point|day|percent)))(?<!\ba )"
         rf"|\bthe\s+(?:{_either(ORDINALS)})\b(?!\s+(?:grade|period|of\b))",

@@ -232,6 +232,7 @@ def _relative(_kind: str, match: re.Match[str]) -> Iterator[Token]:
 
 _TODAY = {
     "today", "tonight", "tonite", "this afternoon", "this evening", "this morning", "hoy", "esta tarde", "esta noche",
+    "esta misma tarde", "esta misma noche",
 }  # fmt: skip
 
 
@@ -278,7 +279,7 @@ _LED = re.compile(r"\b(?:from|between|entre|de|las)\s+$", re.IGNORECASE)
 
 def _time(text: str) -> tuple[int, int, int]:
     """Hour, minute and half of the day of one hour's words."""
-    text = re.sub(r"\s+", " ", re.sub(r"ish\b", "", text.lower()))
+    text = re.sub(r"\s+", " ", re.sub(r"[ -]?ish\b", "", text.lower()))
     for words, (hour, minute) in _NAMED.items():
         if words in text:
             return hour, minute, 0

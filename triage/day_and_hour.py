@@ -38,7 +38,7 @@ def resolve(group: Sequence[Token], around: Around) -> date | datetime | None:
     found = next((day for exact, day in read if day and exact), None) or next((day for _, day in read if day), None)
     if found is None or not today <= found <= today + _HORIZON:
         return None
-    hour = hour_of(group, around, found)
+    hour = hour_of(group, around, found) or _hour_beside(days, around, found)
     return datetime.combine(found, hour, tzinfo=around.written.tzinfo) if hour else found
 
 
@@ -108,8 +108,12 @@ def _weekday(token: Token, around: Around) -> date | None:
 
 def _weekday_day(weekday: int, day: int, today: date) -> date:
     """The next such day of a month that falls on the weekday before it, else the weekday alone."""
+    return _falling_on(weekday, day, today) or _coming(weekday, today)
+
+
+def _falling_on(weekday: int, day: int, today: date) -> date | None:
     found = [_ordinal(day, today + timedelta(days=30 * months)) for months in range(2)]
-    return next((at for at in found if at is not None and at.weekday() == weekday), None) or _coming(weekday, today)
+    return next((at for at in found if at is not None and at.weekday() == weekday), None)
 
 
 def _month_day(numbers: Sequence[int], today: date) -> date | None:
@@ -181,7 +185,7 @@ def _period(name: str, today: date) -> date | None:
 # --- Hours -----------------------------------------------------------------------------------------------
 
 _MOVED = re.compile(
-    r"\b(?:mov(?:e|ed|ing)|push(?:ed)?|slide|switch(?:ed)?|chang(?:e|ed|ing)|shift(?:ed)?|swap(?:ping)?(?!\s+(?:is|meet|day|shop))|pasar|mover|cambi\w+)\b",
+    r"\b(?:mov(?:e|ed|ing)|push(?:ed)?|slide|switch(?:ed)?|chang(?:e|ed|ing)|shift(?:ed)?|swap(?:ping)?(?!\s+(?:is|meet|day|shop))|pasar|mover|cambi\w+|traslad\w+(?=\s+de\b))\b",
     re.IGNORECASE,
 )
 _IN_THE_MORNING = re.compile(
@@ -211,6 +215,20 @@ def hour_of(group: Sequence[Token], around: Around, day: date) -> time | None:
         return time(hour % 12 + (12 if half == 2 else 0) if hour <= 12 else hour, minute)
     near = around.sentence[max(0, min(token.start for token in group) - 12) : max(token.end for token in group) + 20]
     return time(_usual(time(hour, minute), near, around, day), minute)
+
+
+_BESIDE_A_DAY = re.compile(r"[^\W\d]+\.? \d\d?")
+
+
+def _hour_beside(days: Sequence[Token], around: Around, day: date) -> time | None:
+    """The hour of "thurs 7", where no Thursday is a 7th."""
+    for token in days:
+        if token.kind == "weekday_day" and token.numbers[1] <= 12 and _BESIDE_A_DAY.fullmatch(token.text):
+            near = around.sentence[token.start : token.end + 20]
+            weekday, number = token.numbers
+            if _falling_on(weekday, number, around.written.date()) is None:
+                return time(_usual(time(number), near, around, day))
+    return None
 
 
 def _usual(at: time, near: str, around: Around, day: date) -> int:
