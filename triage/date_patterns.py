@@ -234,28 +234,26 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         rf"(?:(?<=\ba las )|(?<=\bde las )|(?<=\bpara las )|(?<=\bhasta las )|(?<=\bsobre las )|(?<=\bdesde las )|(?<=\bentre las )|(?<=\ba la )|(?<=\bde la )|(?<=\b[da] las )|(?<=\b[da] ls ))(?:2[0-3]|1\d|[1-9]|{_WORD})\b(?![:.]\d)"  # noqa: E501
         rf"(?:\s+(?:{_either(MINUTOS)}))?",
     ),
-    # "Sale 6 y media en punto", "tipo 7 de la noche", "a eso de 8".
+    # "8ish"; "sale 6 y media en punto", "tipo 7 de la noche", "a eso de las 8".
     (
         "clock",
-        rf"(?<![\d.:/$-])\b{_HOUR}\s+y\s+(?:media|cuarto)\b|\b{_WORD}\s+y\s+(?:media|cuarto)\s+(?:en\s+punto|de\s+la)\b"
+        rf"(?=\d|\b{_WORD}\b)(?:(?<![\d.:/$£€#-])\b(?:{_HOUR}|{_WORD})[ -]?ish\b"
+        rf"|(?<![\d.:/$-])\b{_HOUR}\s+y\s+(?:media|cuarto)\b|\b{_WORD}\s+y\s+(?:media|cuarto)\s+(?:en\s+punto|de\s+la)\b"
         rf"|(?<![\d.:/$-])(?<!\by )\b(?:{_HOUR}|{_WORD})(?=\s+en\s+punto\b|\s+de\s+la\s+(?:tarde|noche|mañana)\b)"
-        rf"|(?:(?<=\btipo )|(?<=\beso de las ))(?:{_HOUR}|{_WORD})(?:\s+(?:{_either(MINUTOS)}))?\b(?![:.]\d)",
+        rf"|(?:(?<=\btipo )|(?<=\beso de las ))(?:{_HOUR}|{_WORD})(?:\s+(?:{_either(MINUTOS)}))?\b(?![:.]\d))",
     ),
-    # Typed on a phone: "at 330", "545 tmrw", "630 AM", "8ish"; the army's "0600", "Tuesday, 1400".
+    # Typed on a phone: "at 330", "545 tmrw", "630 AM"; the army's "0600", "Tuesday, 1400".
     (
         "clock",
-        rf"(?<![\d.:/$£€#-])\b{_HOUR}[0-5][05]\s*[ap]\.?m\b\.?|(?<![\d.:/$£€#-])\b(?:{_HOUR}|{_WORD})[ -]?ish\b"
+        rf"(?=\d{{3}})(?:(?<![\d.:/$£€#-])\b{_HOUR}[0-5][05]\s*[ap]\.?m\b\.?"
         r"|(?<![\d.:/$£€#+-])\b0[5-9][0-5][05]\b(?![\s-]?\d)"
         r"|(?:(?<=day )|(?<=day, ))(?!20[0-3]\d)(?:1\d|2[0-3])[0-5][05]\b(?=\s*[.,;?!]|\s*$)"
         r"|(?:(?<=mon )|(?<=tues )|(?<=wed )|(?<=thurs )|(?<=fri )|(?<=sat )|(?<=sun ))"
-        r"[1-9][0-5][05]\b(?=\s*[.,;?!]|\s*$)",
-    ),
-    (
-        "clock",
-        rf"(?:(?<=\bat )|(?<=@)|(?<=@ ))(?!20[0-3]\d)(?:{_HOUR}|1\d|2[0-3])[0-5][05]\b"
+        r"[1-9][0-5][05]\b(?=\s*[.,;?!]|\s*$)"
+        rf"|(?:(?<=\bat )|(?<=@)|(?<=@ ))(?!20[0-3]\d)(?:{_HOUR}|1\d|2[0-3])[0-5][05]\b"
         rf"(?=\s*[.,?!]?\s*$|\s*[.,?!]\s|\s+(?:on|in|to|for|and|or|if|today|ton|tom|tmr|this|sharp|{_either(WEEKDAYS)}))"
         r"|(?<![\d.:/$£€#-])(?<!room )(?<!rm )(?<!page )(?<!pages )(?<!pg )(?<!read )(?<!in )\b"
-        rf"{_HOUR}[0-5][05](?=\s+(?:sharp|today|tonight|tonite|tom+or+ow|tmro?w|tmw|tmr)\b)",
+        rf"{_HOUR}[0-5][05](?=\s+(?:sharp|today|tonight|tonite|tom+or+ow|tmro?w|tmw|tmr)\b))",
     ),
     (
         "clock",
