@@ -52,6 +52,9 @@ def test_what_is_found(text: str, at: str, words: str) -> None:
         ("Saturday 9 to noon in the gym.", "2026-01-10T09:00"),
         ("Get them in by Thursday 3 o'clock.", "2026-01-08T15:00"),
         ("The skate swap is in the gym tomorrow from nine until noon.", "2026-01-08T09:00"),
+        ("Book swap Friday from 3 to 4.", "2026-01-09T15:00"),
+        ("Can we swap our slot tomorrow from 3 to 4?", "2026-01-08T16:00"),
+        ("Come by tomorrow, fourish.", "2026-01-08T16:00"),
         ("could you come friday at 330 to talk", "2026-01-09T15:30"),
         ("545 tmrw at the front lot", "2026-01-08T17:45"),
         ("PT test Thursday at 0600 on the track.", "2026-01-08T06:00"),
@@ -78,7 +81,13 @@ def test_hours_as_people_type_them(text: str, hour: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["See me in room 210 today.", "Read page 115 tonight.", "He stands at 612 words today."]
+    "text",
+    [
+        "See me in room 210 today.",
+        "Read page 115 tonight.",
+        "He stands at 612 words today.",
+        "El acto es el viernes 3.",
+    ],
 )
 def test_a_number_is_no_hour(text: str) -> None:
     """Rooms, pages and counts."""

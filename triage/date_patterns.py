@@ -237,7 +237,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     # "8ish"; "sale 6 y media en punto", "tipo 7 de la noche", "a eso de las 8".
     (
         "clock",
-        rf"(?=\d|\b{_WORD}\b)(?:(?<![\d.:/$£€#-])\b(?:{_HOUR}|{_WORD})[ -]?ish\b"
+        rf"(?=\d|\b{_WORD})(?:(?<![\d.:/$£€#-])\b(?:{_HOUR}|{_WORD})[ -]?ish\b"
         rf"|(?<![\d.:/$-])\b{_HOUR}\s+y\s+(?:media|cuarto)\b|\b{_WORD}\s+y\s+(?:media|cuarto)\s+(?:en\s+punto|de\s+la)\b"
         rf"|(?<![\d.:/$-])(?<!\by )\b(?:{_HOUR}|{_WORD})(?=\s+en\s+punto\b|\s+de\s+la\s+(?:tarde|noche|mañana)\b)"
         rf"|(?:(?<=\btipo )|(?<=\beso de las ))(?:{_HOUR}|{_WORD})(?:\s+(?:{_either(MINUTOS)}))?\b(?![:.]\d))",

@@ -185,7 +185,8 @@ def _period(name: str, today: date) -> date | None:
 # --- Hours -----------------------------------------------------------------------------------------------
 
 _MOVED = re.compile(
-    r"\b(?:mov(?:e|ed|ing)|push(?:ed)?|slide|switch(?:ed)?|chang(?:e|ed|ing)|shift(?:ed)?|swap(?:ping)?(?!\s+(?:is|meet|day|shop))|pasar|mover|cambi\w+|traslad\w+(?=\s+de\b))\b",
+    r"\b(?:mov(?:e|ed|ing)|push(?:ed)?|slide|switch(?:ed)?|chang(?:e|ed|ing)|shift(?:ed)?|"
+    r"swap(?:ping|ped)?\s+(?:it|this|that|you|us|my|our|your|the|to)|pasar|mover|cambi\w+|traslad\w+(?=\s+de\b))\b",
     re.IGNORECASE,
 )
 _IN_THE_MORNING = re.compile(
@@ -217,12 +218,13 @@ def hour_of(group: Sequence[Token], around: Around, day: date) -> time | None:
     return time(_usual(time(hour, minute), near, around, day), minute)
 
 
-_BESIDE_A_DAY = re.compile(r"[^\W\d]+\.? \d\d?")
+# Beside a Spanish day, or where the day comes before the month, a number is the day of the month, rightly or not.
+_BESIDE_A_DAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.? \d\d?")
 
 
 def _hour_beside(days: Sequence[Token], around: Around, day: date) -> time | None:
     """The hour of "thurs 7", where no Thursday is a 7th."""
-    for token in days:
+    for token in () if around.day_first else days:
         if token.kind == "weekday_day" and token.numbers[1] <= 12 and _BESIDE_A_DAY.fullmatch(token.text):
             near = around.sentence[token.start : token.end + 20]
             weekday, number = token.numbers
